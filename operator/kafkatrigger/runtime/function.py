@@ -9,7 +9,7 @@ Headers = list[tuple[str, bytes | None]]
 
 
 class Message(msgspec.Struct, gc=False):
-    """One message as the function sees it; every field but `value` has a default, so a unit test writes `Message(42)`."""
+    """One message as the function sees it. Every field but `value` has a default: a unit test writes `Message(42)`."""
 
     value: Any
     """Decoded by `source.format.value`; None for a tombstone."""
@@ -47,7 +47,7 @@ SOURCE_KEY = _SourceKey()
 
 
 class Result(msgspec.Struct):
-    """A response that says more than its value. `Result(None)` writes a tombstone, where a plain None answers nothing."""
+    """A response that says more than its value. `Result(None)` writes a tombstone; a plain None answers nothing."""
 
     value: Any
     key: Any = SOURCE_KEY
@@ -59,7 +59,7 @@ class Result(msgspec.Struct):
 
 
 class Retriable(Exception):  # noqa: N818 - reads as a word in the functions that raise it
-    """Raise it for a failure that another attempt may cure. Any other exception is retried as well; this one says so."""
+    """Raise it for a failure that another attempt may cure. Other exceptions are retried as well; this one says so."""
 
 
 class Permanent(Exception):  # noqa: N818

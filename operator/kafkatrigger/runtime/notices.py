@@ -1,0 +1,36 @@
+"""What a worker process and its supervisor tell each other over the socket pair between them.
+
+The worker writes one JSON line for each change of its state. The supervisor writes single bytes, each with the
+descriptor of a connection to serve.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from kafkatrigger.api.frames import Work
+
+HAND_OVER = b"c"
+
+
+class Task(msgspec.Struct):
+    """A worker's only argument."""
+
+    parent: int
+    number: int
+    channel: int
+    """Descriptor of the worker's end of the socket pair."""
+    progress: int
+    """Descriptor of the progress table."""
+    work: Work
+
+
+class Notice(msgspec.Struct):
+    """`ready`: loaded. `failed`: could not load, exits. `detached`: its connection ended, it takes the next one."""
+
+    state: Literal["ready", "failed", "detached"]
+    message: str = ""
+
+    def line(self) -> bytes:
+        """The notice as it is sent."""
+        return msgspec.json.encode(self) + b"\n"

@@ -1,0 +1,90 @@
+"""One worker process, as the supervisor holds it."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import msgspec
+
+from kafkatrigger.api.frames import Work
+
+from .notices import HAND_OVER, Notice, Task
+from .progress import Progress, create_table
+
+
+class WorkerProcess:
+    """A process with what is shared with it: the channel for notices and connections, and the progress table."""
+
+    def __init__(self, process: asyncio.subprocess.Process, channel: socket.socket, progress: Progress) -> None:
+        self._process = process
+        self._channel = channel
+        self.progress = progress
+
+    @classmethod
+    async def start(cls, number: int, work: Work) -> "WorkerProcess":
+        """Starts a fresh interpreter in a session of its own, so that it can be ended with all that it starts."""
+        channel, theirs = socket.socketpair()
+        channel.setblocking(False)
+        table = create_table()
+        try:
+            task = Task(os.getpid(), number, theirs.fileno(), table, work)
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "kafkatrigger.runtime.worker", msgspec.json.encode(task).decode()),
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(), table),
+                start_new_session=True,
+            )
+            return cls(process, channel, Progress(table))
+        except BaseException:
+            channel.close()
+            raise
+        finally:
+            theirs.close()
+            os.close(table)
+
+    @property
+    def pid(self) -> int:
+        """Of the process, and of its session and process group."""
+        return self._process.pid
+
+    async def notices(self) -> AsyncIterator[Notice]:
+        """What the worker says, until it ends."""
+        loop, text = asyncio.get_running_loop(), b""
+        while data := await loop.sock_recv(self._channel, 65536):
+            *lines, text = (text + data).split(b"\n")
+            for line in lines:
+                yield msgspec.json.decode(line, type=Notice)
+
+    def hand_over(self, connection: socket.socket) -> None:
+        """Gives a connection to the worker, which serves it once it is done with the one before."""
+        socket.send_fds(self._channel, [HAND_OVER], [connection.fileno()])
+
+    def kill(self) -> None:
+        """Ends the process and what it started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    async def wait(self) -> int:
+        """The exit status (negative: the signal), once neither the process nor what it started is left."""
+        try:
+            return await self._process.wait()
+        finally:
+            self.kill()
+
+    def close(self) -> None:
+        """Closes the channel."""
+        self._channel.close()
+
+
+def describe_exit(status: int) -> str:
+    """`was killed by SIGSEGV`, `ended with exit code 3`."""
+    if status >= 0:
+        return f"ended with exit code {status}"
+    try:
+        return f"was killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was killed by signal {-status}"

@@ -1,0 +1,81 @@
+"""Outcomes on their way back to the consumer."""
+
+import socket
+import threading
+from contextlib import suppress
+
+from kafkatrigger.api import frames
+from kafkatrigger.api.frames import Outcome, Record, Results
+
+EARLY_SECONDS = 0.005
+
+
+class ResultStream:
+    """Sends the outcomes of a batch in order, all at once or in parts.
+
+    A part is sent at the end of the batch, where a part grows large, and by `EarlyResults` while a slow function runs,
+    so that what is finished is known even if the next message never ends. The main thread only ever appends to the
+    list of outcomes, so the lock is needed by whoever sends, not for each message.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._outcomes: list[Outcome] = []
+        self._records: list[Record] = []
+        self._batch = 0
+        self._sent = 0
+
+    def begin(self, batch: int, records: list[Record]) -> list[Outcome]:
+        """The list to append the outcomes of `records` to."""
+        with self._lock:
+            self._batch, self._records, self._outcomes, self._sent = batch, records, [], 0
+            return self._outcomes
+
+    def flush(self) -> None:
+        """Sends what was not sent yet."""
+        with self._lock:
+            part = self._outcomes[self._sent :] if self._sent else self._outcomes[:]
+            if part:
+                self._connection.sendall(frames.encode(Results(self._batch, self._sent, part)))
+                self._sent += len(part)
+
+    def flush_early(self) -> None:
+        """`flush` for the other thread. With the connection gone there is nobody to run the rest of the batch for.
+
+        Emptying the list ends the main thread's loop over it after the message it is at.
+        """
+        try:
+            self.flush()
+        except OSError:
+            self._records.clear()
+
+
+class EarlyResults(threading.Thread):
+    """Flushes every few milliseconds while a batch runs; parked otherwise, so that idling costs nothing."""
+
+    def __init__(self, results: ResultStream) -> None:
+        super().__init__(name="early-results", daemon=True)
+        self._results = results
+        self._running = threading.Event()
+        self._closed = threading.Event()
+
+    def run(self) -> None:
+        while not self._closed.wait(EARLY_SECONDS):
+            self._running.wait()
+            self._results.flush_early()
+
+    def resume(self) -> None:
+        """A batch begins."""
+        self._running.set()
+
+    def pause(self) -> None:
+        """It ended."""
+        self._running.clear()
+
+    def close(self) -> None:
+        """The connection ended: so does the thread."""
+        self._closed.set()
+        self._running.set()
+        with suppress(RuntimeError):  # never started
+            self.join()

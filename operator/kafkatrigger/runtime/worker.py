@@ -1,0 +1,127 @@
+"""A worker process: loads the function, then serves one connection after another.
+
+    python -m kafkatrigger.runtime.worker TASK
+
+The supervisor starts it. It is a fresh interpreter, so a function never shares a process with the supervisor and a
+failed import can be tried again; and it is killed, never asked to end, since a function may not listen.
+"""
+
+import contextlib
+import faulthandler
+import gc
+import io
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+import msgspec
+
+from kafkatrigger.api.frames import Batch, FrameError
+
+from . import logs
+from .execution import Execution
+from .lifeline import die_with_parent
+from .loading import Function, LoadError, load
+from .notices import Notice, Task
+from .progress import Progress
+from .reading import FrameReader
+from .results import EarlyResults, ResultStream
+
+SOCKET_BUFFER = 1 << 22
+log = logging.getLogger("kafkatrigger.runtime")
+_batches = msgspec.msgpack.Decoder(Batch)
+
+
+def main(argument: str) -> None:
+    """The life of the process."""
+    task = msgspec.json.decode(argument, type=Task)
+    die_with_parent(task.parent)
+    _set_up_process()
+    for descriptor in (task.channel, task.progress):
+        os.set_inheritable(descriptor, False)
+    with socket.socket(fileno=task.channel) as channel:
+        try:
+            function = load(task.work.function)
+        except LoadError as error:
+            channel.sendall(Notice("failed", str(error)).line())
+            return
+        _tune_garbage_collection()
+        channel.sendall(Notice("ready").line())
+        _serve_all(channel, task, function)
+
+
+def _serve_all(channel: socket.socket, task: Task, function: Function) -> None:
+    progress = Progress(task.progress)
+    while (connection := _next_connection(channel)) is not None:
+        with connection:
+            try:
+                _serve(connection, task, function, progress)
+            except (OSError, FrameError, msgspec.DecodeError) as error:
+                log.warning("a connection was closed", extra={"worker": task.number, "error": repr(error)})
+            finally:
+                progress.clear()
+        channel.sendall(Notice("detached").line())
+
+
+def _next_connection(channel: socket.socket) -> socket.socket | None:
+    """Waits for the supervisor to hand over a connection; None when it is gone."""
+    data, descriptors, _, _ = socket.recv_fds(channel, 1, 1)
+    if not data or not descriptors:
+        return None
+    connection = socket.socket(fileno=descriptors[0])
+    connection.setblocking(True)
+    for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+        connection.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER)
+    return connection
+
+
+def _serve(connection: socket.socket, task: Task, function: Function, progress: Progress) -> None:
+    """Runs batches until the consumer closes the connection. What it has not been told by then it asks for again."""
+    results = ResultStream(connection)
+    early = EarlyResults(results)
+    early.start()
+    execution = Execution(task.work, function, progress, results)
+    try:
+        for payload in FrameReader(connection).payloads():
+            batch = _batches.decode(payload)
+            early.resume()
+            execution.run(batch)
+            early.pause()
+    finally:
+        early.close()
+
+
+def _set_up_process() -> None:
+    """Signals meant for the runtime are the supervisor's to handle; a crash in native code leaves a traceback.
+
+    The signals get a handler instead of being ignored, because a function's child processes would inherit the latter
+    and could not be terminated any more.
+    """
+    _handle_signals(lambda *_: None)
+    os.register_at_fork(after_in_child=lambda: _handle_signals(signal.SIG_DFL))
+    faulthandler.enable()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
+    logs.configure()
+
+
+def _handle_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
+
+
+def _tune_garbage_collection() -> None:
+    """What was imported stays; and the messages of one batch should not set off several collections."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(ConnectionError):  # the supervisor is gone
+        main(sys.argv[1])
