@@ -109,8 +109,16 @@ def _status() -> Schema:
                 "status": {"type": "string", "enum": ["True", "False", "Unknown"], "description": "Whether it holds."},
                 "reason": {"type": "string", "description": "Why, as one CamelCase word."},
                 "message": {"type": "string", "description": "Why, as a sentence, and what to do."},
-                "lastTransitionTime": {"type": "string", "format": "date-time", "description": "When status last changed."},
-                "observedGeneration": {"type": "integer", "format": "int64", "description": "Generation that it speaks of."},
+                "lastTransitionTime": {
+                    "type": "string",
+                    "format": "date-time",
+                    "description": "When status last changed.",
+                },
+                "observedGeneration": {
+                    "type": "integer",
+                    "format": "int64",
+                    "description": "Generation that it speaks of.",
+                },
             },
         },
     }
@@ -148,7 +156,10 @@ def _resolved(schema: Schema, definitions: Schema) -> Schema:
         schema = {**definitions[name], **{key: value for key, value in schema.items() if key != "$ref"}, "model": name}
     options = [option for option in schema.get("anyOf", []) if option.get("type") != "null"]
     if len(options) == 1:
-        schema = {**_resolved(options[0], definitions), **{key: value for key, value in schema.items() if key != "anyOf"}}
+        schema = {
+            **_resolved(options[0], definitions),
+            **{key: value for key, value in schema.items() if key != "anyOf"},
+        }
     return schema
 
 
@@ -160,7 +171,7 @@ def _model_rules(schema: Schema) -> tuple[resources.Rule, ...]:
     """Rules of the model that the node was made from; pydantic titles a model's schema with its class name."""
     model = getattr(resources, schema.get("model") or schema.get("title", ""), None)
     is_model = inspect.isclass(model) and issubclass(model, BaseModel) and "properties" in schema
-    return cast(type[Model], model).RULES if is_model else ()
+    return cast("type[Model]", model).RULES if is_model else ()
 
 
 def _rules(rules: list[resources.Rule]) -> list[Schema]:

@@ -75,6 +75,7 @@ class Batch(msgspec.Struct, array_like=True, tag="batch"):
     """Topic and partition that records point to."""
     records: list[Record]
     resume: bool = False
+    seen: int = 0
 
 
 class Welcome(msgspec.Struct, array_like=True, tag="welcome"):

@@ -43,4 +43,8 @@ class PodStatus(msgspec.Struct, rename="camel"):
     waiting: int = 0
     """Messages that wait for a retry or behind one."""
     outcomes: dict[str, int] = {}
-    """Terminal messages since the pod started, by outcome."""
+    """Terminal messages since the pod started: succeeded, filtered, dead_lettered, skipped."""
+    worker_restarts: dict[str, int] = {}
+    """Worker processes that ended, by reason."""
+    rebalances: int = 0
+    group_protocol: str = ""

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pydantic.alias_generators import to_camel
 
 from kafkatrigger.api.client_options import CONNECTION_OPTIONS, SOURCE_OPTIONS
-from kafkatrigger.api.quantities import BYTES_PATTERN, DURATION_PATTERN, quantity_bytes, seconds
+from kafkatrigger.api.quantities import BYTES_PATTERN, DURATION_PATTERN, seconds
 from kafkatrigger.api.start_policy import epoch_milliseconds
 
 GROUP = "kafkatrigger.dev"
@@ -27,6 +27,7 @@ DRAIN_SECONDS = 15
 
 Rule = tuple[str, str]
 """A CEL expression and the sentence shown where it is false."""
+
 
 OBJECT: dict[str, Any] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 """Schema of a core Kubernetes type: the API server checks it when the pod is made."""
@@ -58,7 +59,7 @@ def _options_field(table: dict[str, str], what: str) -> Any:
         default_factory=dict,
         max_length=32,
         description=f"Tuning properties of librdkafka for {what}: {', '.join(sorted(table))}.",
-        json_schema_extra={"rules": [_options_rule(table)]},
+        json_schema_extra={"rules": [list(_options_rule(table))]},
     )
 
 
@@ -68,7 +69,9 @@ OptionValue = Annotated[str, Field(max_length=64)]
 class Kafka(Model):
     """The Kafka cluster."""
 
-    bootstrap_servers: list[Annotated[str, Field(pattern=r"^[^\s:/]+:[0-9]{1,5}$|^\[[0-9a-fA-F:]+\]:[0-9]{1,5}$", max_length=260)]] = Field(
+    bootstrap_servers: list[
+        Annotated[str, Field(pattern=r"^[^\s:/]+:[0-9]{1,5}$|^\[[0-9a-fA-F:]+\]:[0-9]{1,5}$", max_length=260)]
+    ] = Field(
         default_factory=list,
         max_length=100,
         description="Brokers to ask first, each as host:port. May come from the chart's defaults.",
@@ -85,8 +88,12 @@ class Kafka(Model):
 class Format(Model):
     """How the bytes of a message become what the transformation sees."""
 
-    value: Literal["JSON", "String", "Bytes"] = Field(default="JSON", description="Format of values, of messages and of responses.")
-    key: Literal["JSON", "String", "Bytes"] = Field(default="String", description="Format of keys, as the transformation sees them.")
+    value: Literal["JSON", "String", "Bytes"] = Field(
+        default="JSON", description="Format of values, of messages and of responses."
+    )
+    key: Literal["JSON", "String", "Bytes"] = Field(
+        default="String", description="Format of keys, as the transformation sees them."
+    )
 
 
 StartText = Annotated[
@@ -96,10 +103,10 @@ StartText = Annotated[
         json_schema_extra={
             "x-kubernetes-int-or-string": True,
             "rules": [
-                (
+                [
                     "type(self) == int ? self >= 0 : (self in ['earliest','latest'] || timestamp(self) >= timestamp('1970-01-01T00:00:00Z'))",
                     "write earliest, latest, epoch milliseconds (not negative) or an RFC 3339 time with its zone",
-                )
+                ]
             ],
         },
     ),
@@ -127,7 +134,7 @@ class Source(Model):
         description="Topics to consume.",
         json_schema_extra={
             "x-kubernetes-list-type": "set",
-            "rules": [("self.all(topic, !(topic in ['.', '..']))", "Kafka allows no topic named . or ..")],
+            "rules": [["self.all(topic, !(topic in ['.', '..']))", "Kafka allows no topic named . or .."]],
         },
     )
     group_id: str | None = Field(
@@ -146,16 +153,17 @@ class Source(Model):
         description="Topic -> partition -> epoch milliseconds to start at, where no offset is committed. Wins over initialOffsetResetPolicy.",
         json_schema_extra={
             "rules": [
-                (
+                [
                     "self.all(topic, self[topic].all(p, size(p) <= 6 && p.matches('^(0|[1-9][0-9]*)$')))",
-                    "the keys below a topic are partition numbers, written as text such as \"0\"",
-                )
+                    'the keys below a topic are partition numbers, written as text such as "0"',
+                ]
             ]
         },
     )
     format: Format = Field(default_factory=Format, description="Formats of value and key.")
     tombstones: Literal["Pass", "Skip"] = Field(
-        default="Pass", description="Messages without a value: Pass runs the transformation with None, Skip filters them."
+        default="Pass",
+        description="Messages without a value: Pass runs the transformation with None, Skip filters them.",
     )
     options: dict[str, OptionValue] = _options_field(SOURCE_OPTIONS, "consuming")
 
@@ -175,7 +183,10 @@ class Source(Model):
     def _timestamps_of_topics(self) -> "Source":
         _refuse_unless(set(self.partition_timestamps) <= set(self.topics), self.RULES[1][1])
         partitions = [number for of_topic in self.partition_timestamps.values() for number in of_topic]
-        _refuse_unless(all(number.isdigit() for number in partitions), "source.partitionTimestamps: the keys below a topic are partition numbers")
+        _refuse_unless(
+            all(number.isdigit() for number in partitions),
+            "source.partitionTimestamps: the keys below a topic are partition numbers",
+        )
         return self
 
 
@@ -203,7 +214,9 @@ class Retry(Model):
     initial_delay: Duration = Field(default="200ms", description="Wait before the second attempt.")
     factor: float = Field(default=2.0, ge=1, le=100, description="Each further wait is this many times longer.")
     max_delay: Duration = Field(default="1m", description="Longest wait.")
-    jitter: float = Field(default=0.2, ge=0, le=1, description="Share of a wait that is random, so that failures do not return in step.")
+    jitter: float = Field(
+        default=0.2, ge=0, le=1, description="Share of a wait that is random, so that failures do not return in step."
+    )
 
     @model_validator(mode="after")
     def _delays(self) -> "Retry":
@@ -214,7 +227,9 @@ class Retry(Model):
 class DeadLetter(Model):
     """Where messages go whose attempts are used up."""
 
-    topic: TopicName | None = Field(default=None, description="Topic of dead letters; the default is the group with .dlq appended.")
+    topic: TopicName | None = Field(
+        default=None, description="Topic of dead letters; the default is the group with .dlq appended."
+    )
     create: bool = Field(default=True, description="Create the topic when it is missing.")
 
 
@@ -224,24 +239,27 @@ class Delivery(Model):
     ordering: Literal["Key", "Partition", "Unordered"] = Field(
         default="Key", description="What keeps its order: the messages of a key, those of a partition, or nothing."
     )
-    max_in_flight: int = Field(default=5000, ge=1, le=1_000_000, description="Messages of a pod handed to its runtime and not yet answered.")
+    max_in_flight: int = Field(
+        default=5000, ge=1, le=1_000_000, description="Messages of a pod handed to its runtime and not yet answered."
+    )
     max_buffered_bytes: Quantity = Field(default="64Mi", description="Bytes of messages and results that a pod holds.")
     timeout: Annotated[
         Duration,
         Field(
             json_schema_extra={
                 "rules": [
-                    (
+                    [
                         "duration(self) >= duration('100ms') && duration(self) <= duration('1h')",
                         "delivery.timeout lies between 100ms and 1h",
-                    )
+                    ]
                 ]
             }
         ),
     ] = Field(default="30s", description="Longest run of one attempt.")
     retry: Retry = Field(default_factory=Retry, description="Retry of failed messages.")
     on_failure: Literal["DeadLetter", "Skip"] = Field(
-        default="DeadLetter", description="What becomes of a message whose attempts are used up: dead letter, or skipped with a log line and a count."
+        default="DeadLetter",
+        description="What becomes of a message whose attempts are used up: dead letter, or skipped with a log line and a count.",
     )
     dead_letter: DeadLetter = Field(default_factory=DeadLetter, description="The dead-letter topic.")
 
@@ -271,18 +289,35 @@ class EnvironmentVariable(Model):
         max_length=253,
         description="Name of the variable.",
         json_schema_extra={
-            "rules": [("!self.startsWith('KAFKATRIGGER_')", "names that start with KAFKATRIGGER_ are the operator's: choose another")]
+            "rules": [
+                [
+                    "!self.startsWith('KAFKATRIGGER_')",
+                    "names that start with KAFKATRIGGER_ are the operator's: choose another",
+                ]
+            ]
         },
     )
     value: str | None = Field(default=None, max_length=32768, description="Its value.")
-    value_from: KubernetesObject | None = Field(default=None, description="Its source, as in a pod: secretKeyRef, configMapKeyRef or fieldRef.")
+    value_from: KubernetesObject | None = Field(
+        default=None, description="Its source, as in a pod: secretKeyRef, configMapKeyRef or fieldRef."
+    )
 
 
 class Resources(Model):
     """Requests and limits of a container."""
 
-    requests: dict[str, int | str] = Field(default_factory=dict, max_length=16, description="Guaranteed resources.", json_schema_extra={"values": {"x-kubernetes-int-or-string": True}})
-    limits: dict[str, int | str] = Field(default_factory=dict, max_length=16, description="Upper bounds.", json_schema_extra={"values": {"x-kubernetes-int-or-string": True}})
+    requests: dict[str, int | str] = Field(
+        default_factory=dict,
+        max_length=16,
+        description="Guaranteed resources.",
+        json_schema_extra={"values": {"x-kubernetes-int-or-string": True}},
+    )
+    limits: dict[str, int | str] = Field(
+        default_factory=dict,
+        max_length=16,
+        description="Upper bounds.",
+        json_schema_extra={"values": {"x-kubernetes-int-or-string": True}},
+    )
 
 
 class Runtime(Model):
@@ -290,8 +325,15 @@ class Runtime(Model):
 
     mode: Literal["Sidecar"] = Field(default="Sidecar", description="Sidecar: a container of the consumer's pod.")
     workers: int = Field(default=2, ge=1, le=64, description="Worker processes.")
-    image: str | None = Field(default=None, min_length=1, max_length=1024, description="Image with the transformation; the default is the chart's runtime image.")
-    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(default=None, description="When the kubelet pulls the image, as in a pod.")
+    image: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1024,
+        description="Image with the transformation; the default is the chart's runtime image.",
+    )
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = Field(
+        default=None, description="When the kubelet pulls the image, as in a pod."
+    )
     resources: Resources = Field(default_factory=Resources, description="Resources of the container.")
     env: list[EnvironmentVariable] = Field(
         default_factory=list,
@@ -315,7 +357,14 @@ class Volume(Model):
         pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
         max_length=63,
         description="Name of the volume.",
-        json_schema_extra={"rules": [("!self.startsWith('kafkatrigger-')", "names that start with kafkatrigger- are the operator's: choose another")]},
+        json_schema_extra={
+            "rules": [
+                [
+                    "!self.startsWith('kafkatrigger-')",
+                    "names that start with kafkatrigger- are the operator's: choose another",
+                ]
+            ]
+        },
     )
     config_map: KubernetesObject | None = Field(default=None, description="As in a pod.")
     secret: KubernetesObject | None = Field(default=None, description="As in a pod.")
@@ -333,10 +382,10 @@ class VolumeMount(Model):
         description="Absolute path in the container.",
         json_schema_extra={
             "rules": [
-                (
+                [
                     "self.startsWith('/') && !self.startsWith('/run/kafkatrigger')",
                     "mountPath is an absolute path, and /run/kafkatrigger is the operator's",
-                )
+                ]
             ]
         },
     )
@@ -345,7 +394,12 @@ class VolumeMount(Model):
 
 
 def _pod_objects(description: str) -> Any:
-    return Field(default_factory=list, max_length=64, description=description, json_schema_extra={"x-kubernetes-list-type": "atomic"})
+    return Field(
+        default_factory=list,
+        max_length=64,
+        description=description,
+        json_schema_extra={"x-kubernetes-list-type": "atomic"},
+    )
 
 
 class PodTemplate(Model):
@@ -358,10 +412,16 @@ class PodTemplate(Model):
         ),
     )
 
-    labels: dict[str, Annotated[str, Field(max_length=63)]] = Field(default_factory=dict, max_length=64, description="Further labels of the pods.")
-    annotations: dict[str, str] = Field(default_factory=dict, max_length=64, description="Further annotations of the pods.")
+    labels: dict[str, Annotated[str, Field(max_length=63)]] = Field(
+        default_factory=dict, max_length=64, description="Further labels of the pods."
+    )
+    annotations: dict[str, str] = Field(
+        default_factory=dict, max_length=64, description="Further annotations of the pods."
+    )
     image_pull_secrets: list[KubernetesObject] = _pod_objects("As in a pod.")
-    service_account_name: str | None = Field(default=None, max_length=253, description="ServiceAccount of the pods; its token is not mounted.")
+    service_account_name: str | None = Field(
+        default=None, max_length=253, description="ServiceAccount of the pods; its token is not mounted."
+    )
     node_selector: dict[str, str] = Field(default_factory=dict, max_length=64, description="As in a pod.")
     tolerations: list[KubernetesObject] = _pod_objects("As in a pod.")
     affinity: KubernetesObject | None = Field(default=None, description="As in a pod.")
@@ -393,7 +453,9 @@ class PodTemplate(Model):
 class Scaling(Model):
     """How many consumer pods."""
 
-    replicas: int = Field(default=1, ge=0, le=1000, description="Consumer pods; those beyond the number of partitions stand by.")
+    replicas: int = Field(
+        default=1, ge=0, le=1000, description="Consumer pods; those beyond the number of partitions stand by."
+    )
 
 
 class KafkaTriggerSpec(Model):
@@ -414,8 +476,8 @@ class KafkaTriggerSpec(Model):
         ),
         (
             "!has(self.podTemplate) || !has(self.podTemplate.terminationGracePeriodSeconds) || "
-            "duration(string(self.podTemplate.terminationGracePeriodSeconds) + 's') >= duration('15s') + "
-            "duration(has(self.delivery) && has(self.delivery.timeout) ? self.delivery.timeout : '0s')",
+            "self.podTemplate.terminationGracePeriodSeconds >= 15 + "
+            "(has(self.delivery) && has(self.delivery.timeout) ? duration(self.delivery.timeout).getSeconds() : 0)",
             "podTemplate.terminationGracePeriodSeconds is too short to drain: at least delivery.timeout and 15 seconds",
         ),
     )
@@ -433,7 +495,9 @@ class KafkaTriggerSpec(Model):
     @property
     def grace_period_seconds(self) -> int:
         """Seconds a pod has to drain, flush, commit and leave the group."""
-        return self.pod_template.termination_grace_period_seconds or round(seconds(self.delivery.timeout)) + DRAIN_SECONDS
+        return (
+            self.pod_template.termination_grace_period_seconds or round(seconds(self.delivery.timeout)) + DRAIN_SECONDS
+        )
 
     @model_validator(mode="after")
     def _topics_differ(self) -> "KafkaTriggerSpec":
@@ -446,7 +510,10 @@ class KafkaTriggerSpec(Model):
 
     @model_validator(mode="after")
     def _complete(self) -> "KafkaTriggerSpec":
-        _refuse_unless(bool(self.kafka.bootstrap_servers), "kafka.bootstrapServers is missing: name at least one broker as host:port, here or in the chart's defaults")
+        _refuse_unless(
+            bool(self.kafka.bootstrap_servers),
+            "kafka.bootstrapServers is missing: name at least one broker as host:port, here or in the chart's defaults",
+        )
         needed = seconds(self.delivery.timeout) + DRAIN_SECONDS
         _refuse_unless(self.grace_period_seconds >= needed - 1, self.RULES[3][1])
         return self
@@ -457,9 +524,12 @@ class KafkaTriggerStatus(Model):
 
     model_config = ConfigDict(extra="ignore")
 
-    observed_generation: int | None = Field(default=None, description="Generation of the spec that this status speaks of.")
+    observed_generation: int | None = Field(
+        default=None, description="Generation of the spec that this status speaks of."
+    )
     conditions: list[KubernetesObject] = Field(
-        default_factory=list, description="Ready, Accepted, Connected, Deployed, Consuming, and others only when they apply."
+        default_factory=list,
+        description="Ready, Accepted, Connected, Deployed, Consuming, and others only when they apply.",
     )
     replicas: int | None = Field(default=None, description="Pods that exist.")
     selector: str | None = Field(default=None, description="Label selector of the pods, for the scale subresource.")

@@ -55,7 +55,9 @@ def epoch_milliseconds(text: str) -> int:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise ValueError(f"{text!r} is not a start: write earliest, latest, epoch milliseconds or an RFC 3339 time with its zone")
+        raise ValueError(
+            f"{text!r} is not a start: write earliest, latest, epoch milliseconds or an RFC 3339 time with its zone"
+        )
     if moment < datetime.fromtimestamp(0, UTC):
         raise ValueError(f"{text!r} lies before 1970")
     return round(moment.timestamp() * 1000)

@@ -1,0 +1,29 @@
+"""The form of a dead letter: the message untouched, and headers that say what happened. Pure."""
+
+from kafkatrigger.api.frames import Headers, Record
+from kafkatrigger.consumer.partition import Partition
+
+LONGEST_TEXT = 1000
+"""Characters of an error's message in a header."""
+
+
+def source_headers(partition: Partition, record: Record) -> Headers:
+    """Where the message came from."""
+    return [
+        ("kafkatrigger.source.topic", partition.topic.encode()),
+        ("kafkatrigger.source.partition", b"%d" % partition.number),
+        ("kafkatrigger.source.offset", b"%d" % record[1]),
+        ("kafkatrigger.source.timestamp", b"%d" % record[2]),
+    ]
+
+
+def headers(partition: Partition, record: Record, reason: str, error_class: str, message: str) -> Headers:
+    """The headers of a dead letter: those of the message, then ours."""
+    return [
+        *(record[6] or []),
+        ("kafkatrigger.error.reason", reason.encode()),
+        ("kafkatrigger.error.class", error_class.encode()),
+        ("kafkatrigger.error.message", message[:LONGEST_TEXT].encode(errors="replace")),
+        *source_headers(partition, record),
+        ("kafkatrigger.attempts", b"%d" % record[3]),
+    ]

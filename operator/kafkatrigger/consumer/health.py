@@ -1,0 +1,39 @@
+"""What the pod says about itself: the last published status, and the age of the engine's last tick."""
+
+import threading
+import time
+
+from kafkatrigger.api import pod_status
+from kafkatrigger.api.pod_status import PodStatus
+
+TICK_LIMIT = 60.0
+"""Seconds without a tick after which the process is taken for hung. Broker reachability never ends a pod."""
+
+
+class Health:
+    """Written by the engine's thread, read by the HTTP server's."""
+
+    def __init__(self, trigger: str, group_id: str) -> None:
+        self._lock = threading.Lock()
+        self._ticked = time.monotonic()
+        self._status = PodStatus(trigger, False, pod_status.BROKER_UNREACHABLE, "the consumer is starting", group_id)
+
+    def tick(self) -> None:
+        """The engine's loop came by."""
+        self._ticked = time.monotonic()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the engine's loop still turns."""
+        return time.monotonic() - self._ticked < TICK_LIMIT
+
+    def publish(self, status: PodStatus) -> None:
+        """Replaces what readers see."""
+        with self._lock:
+            self._status = status
+
+    @property
+    def status(self) -> PodStatus:
+        """The last published status."""
+        with self._lock:
+            return self._status

@@ -1,0 +1,69 @@
+"""Metrics of a consumer pod, read from its published status: the data path pays nothing for them."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from kafkatrigger.api.pod_status import PodStatus
+from kafkatrigger.consumer.health import Health
+
+_LABELS = ["namespace", "trigger"]
+
+
+class StatusCollector(Collector):
+    """Turns the status of the moment into metrics."""
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
+
+    def collect(self) -> Iterator[Metric]:
+        """Called at every scrape."""
+        status = self._health.status
+        names = status.trigger.split("/", 1)
+        yield _counter("kafkatrigger_messages", "Terminal messages.", names, "outcome", status.outcomes)
+        yield _counter(
+            "kafkatrigger_worker_restarts", "Worker processes that ended.", names, "reason", status.worker_restarts
+        )
+        yield _gauge(
+            "kafkatrigger_in_flight", "Messages handed to the runtime and not yet answered.", names, status.in_flight
+        )
+        yield _gauge("kafkatrigger_waiting", "Messages that wait for a retry or behind one.", names, status.waiting)
+        yield _gauge("kafkatrigger_ready", "1 while the pod is ready.", names, int(status.ready))
+        rebalances = CounterMetricFamily("kafkatrigger_rebalances", "Changes of the assignment.", labels=_LABELS)
+        rebalances.add_metric(names, status.rebalances)
+        yield rebalances
+        yield _lag(status, names)
+
+
+def _counter(name: str, text: str, names: list[str], label: str, values: dict[str, int]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=[*_LABELS, label])
+    for value, count in values.items():
+        family.add_metric([*names, value], count)
+    return family
+
+
+def _gauge(name: str, text: str, names: list[str], value: float) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=_LABELS)
+    family.add_metric(names, value)
+    return family
+
+
+def _lag(status: PodStatus, names: list[str]) -> Metric:
+    family = GaugeMetricFamily(
+        "kafkatrigger_lag",
+        "Messages of a partition that are not terminal.",
+        labels=[*_LABELS, "kind", "topic", "partition"],
+    )
+    for partition in status.partitions:
+        if partition.lag is not None:
+            family.add_metric([*names, "committed", partition.topic, str(partition.partition)], partition.lag)
+    return family
+
+
+def registry(health: Health) -> CollectorRegistry:
+    """A registry with the pod's metrics alone."""
+    result = CollectorRegistry()
+    result.register(StatusCollector(health))
+    return result

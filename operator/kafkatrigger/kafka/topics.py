@@ -1,0 +1,45 @@
+"""Topics: which exist, and making those that a trigger writes to."""
+
+from collections.abc import Iterable, Mapping
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, ClusterMetadata, NewTopic
+
+METADATA_TIMEOUT = 5.0
+CREATE_TIMEOUT = 15.0
+
+
+class BrokersUnreachableError(Exception):
+    """No broker answered; the message says which and what to do."""
+
+
+def partition_counts(admin: AdminClient, brokers: str) -> dict[str, int]:
+    """The topics of the cluster and how many partitions each has; BrokersUnreachableError where no broker answers."""
+    try:
+        metadata: ClusterMetadata = admin.list_topics(timeout=METADATA_TIMEOUT)
+    except KafkaException as error:
+        raise BrokersUnreachableError(
+            f"no broker of {brokers} answers ({error.args[0].str()}): check spec.kafka.bootstrapServers, the brokers and the network"
+        ) from None
+    return {name: len(topic.partitions) for name, topic in metadata.topics.items() if topic.error is None}
+
+
+def missing(topics: Iterable[str], existing: Mapping[str, int]) -> str | None:
+    """A sentence that names the source topics that do not exist, or None."""
+    absent = sorted(set(topics) - set(existing))
+    if not absent:
+        return None
+    names = ", ".join(absent)
+    noun, verb = ("topic", "does") if len(absent) == 1 else ("topics", "do")
+    return f"the source {noun} {names} {verb} not exist: create {'it' if len(absent) == 1 else 'them'} or correct spec.source.topics"
+
+
+def create(admin: AdminClient, topic: str, partitions: int) -> str | None:
+    """Creates the topic with the broker's default replication; a sentence where that failed, None where it exists now."""
+    try:
+        admin.create_topics([NewTopic(topic, partitions, -1)], request_timeout=CREATE_TIMEOUT)[topic].result()
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
+            return None
+        return f"the topic {topic} could not be created ({error.args[0].str()}): create it yourself"
+    return None
