@@ -1,0 +1,75 @@
+"""What a trigger means with the chart's defaults under it, or why it cannot be accepted. Pure."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from kafkatrigger.api.consumer_config import ConsumerConfig, consumer_config
+from kafkatrigger.api.resources import KafkaTriggerSpec
+from kafkatrigger.controller.settings import Settings
+
+_TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+_UNION_BRANCHES = ("int", "str")
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A spec to run."""
+
+    spec: KafkaTriggerSpec
+    config: ConsumerConfig
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A spec that cannot run, with a sentence for each thing that is wrong."""
+
+    message: str
+
+
+def accept(namespace: str, name: str, spec: object, settings: Settings) -> Accepted | Refused:
+    """The trigger's spec, or why not. Takes whatever the API server stores: it may predate today's schema."""
+    if not isinstance(spec, Mapping):
+        return Refused("spec: missing; see `kubectl explain kafkatrigger.spec`")
+    try:
+        parsed = KafkaTriggerSpec.model_validate(merged(settings.defaults, spec))
+    except ValidationError as error:
+        return Refused("; ".join(dict.fromkeys(_sentence(each) for each in error.errors())))
+    config = consumer_config(namespace, name, parsed, settings.group_id_prefix)
+    problem = _dead_letter_problem(config)
+    return Refused(problem) if problem else Accepted(parsed, config)
+
+
+def merged(defaults: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
+    """`spec` over `defaults`: maps are merged, lists and scalars replaced."""
+    result = dict(defaults)
+    for name, value in spec.items():
+        below = result.get(name)
+        result[name] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def _sentence(error: Any) -> str:
+    """One problem as `spec.field: what is wrong`."""
+    path = [str(part) for part in error["loc"] if part not in _UNION_BRANCHES]
+    text = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        text = "unknown field; see `kubectl explain kafkatrigger.spec`"
+    elif error["type"] == "missing":
+        text = "missing, here and in the chart's defaults"
+    return f"{'.'.join(['spec', *path])}: {text}"
+
+
+def _dead_letter_problem(config: ConsumerConfig) -> str:
+    """What only shows once the dead-letter topic's default name is known."""
+    topic = config.dead_letter.topic
+    if not _TOPIC.fullmatch(topic):
+        return f"spec.delivery.deadLetter.topic: its default {topic!r} is no name for a topic: set it"
+    if topic in config.topics:
+        return f"spec.delivery.deadLetter.topic: its default {topic} is also a source topic: set another"
+    if config.response and topic == config.response.topic:
+        return f"spec.delivery.deadLetter.topic: its default {topic} is also the response topic: set another"
+    return ""

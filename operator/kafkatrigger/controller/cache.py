@@ -1,0 +1,223 @@
+"""What the operator knows of the cluster: of every object only the fields that it reads.
+
+Filled by watches, by lists, and by the answers to our own writes. An older version of an object never replaces a newer
+one, so that a late event does not undo what an answer said. (Resource versions of one kind grow with time; API servers
+have promised to keep them comparable since Kubernetes 1.35, and never did otherwise before.)
+"""
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from kafkatrigger.api.resources import KIND
+from kafkatrigger.controller.names import INSTANCE_LABEL, MANAGED_BY_LABEL, TEMPLATE_HASH
+from kafkatrigger.controller.pods import Pod, pod
+
+Body = Mapping[str, Any]
+
+REMEMBERED = 10_000
+"""Deleted objects that are remembered: the answer to a write of ours may come after the news of the deletion."""
+
+
+class Key(NamedTuple):
+    """A trigger."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """A KafkaTrigger; `spec` and `status` as they are stored."""
+
+    key: Key
+    uid: str
+    version: int
+    generation: int
+    created: str
+    deleting: bool
+    spec: Any
+    status: Body
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A Deployment's counts and its complaint."""
+
+    observed_generation: int
+    wanted: int
+    replicas: int
+    template: str
+    """Hash of the newest template."""
+    failure: str
+    """Message of the condition ReplicaFailure."""
+
+
+@dataclass(frozen=True)
+class Child:
+    """An object made for a trigger. Equal fingerprints: nobody touched it."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    generation: int
+    owner: str
+    """uid of the controlling owner, or empty."""
+    owner_kind: str
+    deleting: bool
+    ours: bool
+    """Whether its labels say that the operator made it."""
+    fingerprint: tuple[object, ...]
+    scale: Scale | None
+    """Of a Deployment."""
+
+
+def trigger_key(body: Body) -> Key:
+    """The trigger that an object, of whatever kind, belongs to."""
+    metadata = body["metadata"]
+    own = body.get("kind") == KIND
+    name = metadata["name"] if own else (metadata.get("labels") or {}).get(INSTANCE_LABEL, "")
+    return Key(metadata["namespace"], name)
+
+
+class Cache:
+    """All triggers and what was made for them."""
+
+    def __init__(self) -> None:
+        self._triggers: dict[Key, Trigger] = {}
+        self._children: defaultdict[Key, dict[tuple[str, str], Child]] = defaultdict(dict)
+        self._pods: defaultdict[Key, dict[str, Pod]] = defaultdict(dict)
+        self._buried: OrderedDict[str, None] = OrderedDict()
+
+    def trigger(self, key: Key) -> Trigger | None:
+        return self._triggers.get(key)
+
+    def find(self, key: Key, kind: str, name: str) -> Child | None:
+        return self._children.get(key, {}).get((kind, name))
+
+    def children(self, key: Key) -> list[Child]:
+        return list(self._children.get(key, {}).values())
+
+    def pods(self, key: Key) -> list[Pod]:
+        return list(self._pods.get(key, {}).values())
+
+    def observe(self, body: Body, *, gone: bool = False) -> Key:
+        """Takes in an object, or that it is gone; returns the trigger that it belongs to."""
+        key = trigger_key(body)
+        place, name, item = self._place(key, body)
+        known = place.get(name)
+        if gone:
+            self._bury(item.uid)
+            if known is not None and known.uid == item.uid:
+                del place[name]
+        elif item.uid not in self._buried and (known is None or known.version <= item.version):
+            place[name] = item
+        self._tidy(key)
+        return key
+
+    def retain(self, kind: str, namespace: str | None, listed: Iterable[Body], version: int) -> set[Key]:
+        """Drops what a list of that version no longer has; returns the triggers concerned.
+
+        A watch that had to start over never tells what was deleted in the meantime.
+        """
+        alive = {body["metadata"]["uid"] for body in listed}
+        concerned = set()
+        for key, place, name, item in self._items(kind, namespace):
+            if item.uid not in alive and item.version <= version:
+                del place[name]
+                self._tidy(key)
+                concerned.add(key)
+        return concerned
+
+    def _bury(self, uid: str) -> None:
+        self._buried[uid] = None
+        if len(self._buried) > REMEMBERED:
+            self._buried.popitem(last=False)
+
+    def _place(self, key: Key, body: Body) -> tuple[dict[Any, Any], Any, Any]:
+        kind, name = body["kind"], body["metadata"]["name"]
+        if kind == KIND:
+            return self._triggers, key, _trigger(key, body)
+        if kind == "Pod":
+            return self._pods[key], name, pod(body)
+        return self._children[key], (kind, name), child(body)
+
+    def _items(self, kind: str, namespace: str | None) -> list[tuple[Key, dict[Any, Any], Any, Any]]:
+        if kind == KIND:
+            items: list[tuple[Key, dict[Any, Any], Any, Any]] = [
+                (k, self._triggers, k, t) for k, t in self._triggers.items()
+            ]
+        elif kind == "Pod":
+            items = [(key, place, name, item) for key, place in self._pods.items() for name, item in place.items()]
+        else:
+            items = [
+                (key, place, at, item)
+                for key, place in self._children.items()
+                for at, item in place.items()
+                if at[0] == kind
+            ]
+        return [each for each in items if namespace is None or each[0].namespace == namespace]
+
+    def _tidy(self, key: Key) -> None:
+        if not self._children.get(key, True):
+            del self._children[key]
+        if not self._pods.get(key, True):
+            del self._pods[key]
+
+
+def _trigger(key: Key, body: Body) -> Trigger:
+    metadata = body["metadata"]
+    return Trigger(
+        key=key,
+        uid=metadata["uid"],
+        version=int(metadata["resourceVersion"]),
+        generation=metadata.get("generation", 1),
+        created=metadata["creationTimestamp"],
+        deleting="deletionTimestamp" in metadata,
+        spec=body.get("spec"),
+        status=body.get("status") or {},
+    )
+
+
+def child(body: Body) -> Child:
+    metadata = body["metadata"]
+    owner: Body = next((each for each in metadata.get("ownerReferences", []) if each.get("controller")), {})
+    version, generation = int(metadata["resourceVersion"]), metadata.get("generation", 0)
+    labels = metadata.get("labels") or {}
+    return Child(
+        kind=body["kind"],
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        version=version,
+        generation=generation,
+        owner=owner.get("uid", ""),
+        owner_kind=owner.get("kind", ""),
+        deleting="deletionTimestamp" in metadata,
+        ours=labels.get(MANAGED_BY_LABEL) == "kafkatrigger" and INSTANCE_LABEL in labels,
+        # A kind without generations changes only when somebody changes what is in it.
+        fingerprint=(
+            metadata["uid"],
+            generation or version,
+            owner.get("uid"),
+            frozenset(labels.items()),
+        ),
+        scale=_scale(body) if body["kind"] == "Deployment" else None,
+    )
+
+
+def _scale(body: Body) -> Scale:
+    spec, status = body["spec"], body.get("status") or {}
+    failures: Iterator[Body] = (
+        each for each in status.get("conditions", []) if each["type"] == "ReplicaFailure" and each["status"] == "True"
+    )
+    return Scale(
+        observed_generation=status.get("observedGeneration", 0),
+        wanted=spec.get("replicas", 1),
+        replicas=status.get("replicas", 0),
+        template=(spec["template"]["metadata"].get("annotations") or {}).get(TEMPLATE_HASH, ""),
+        failure=next(failures, {}).get("message", ""),
+    )

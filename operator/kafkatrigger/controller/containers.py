@@ -1,0 +1,133 @@
+"""The two containers of a consumer pod. Pure."""
+
+from typing import Any
+
+import msgspec
+
+from kafkatrigger.api.consumer_config import CONFIG_PATH, RUNTIME_SOCKET, STATUS_PORT, start_policy
+from kafkatrigger.api.resources import KafkaTriggerSpec, Resources
+from kafkatrigger.api.start_policy import StartPolicy, to_environment
+from kafkatrigger.controller.settings import Image, Settings
+
+Manifest = dict[str, Any]
+
+# Names that start with kafkatrigger- are kept from users by the resource's schema.
+CONFIG_VOLUME = "kafkatrigger-config"
+RUN_VOLUME = "kafkatrigger-run"
+TEMPORARY_VOLUME = "kafkatrigger-tmp"
+
+CONSUMER_USER = 65532
+RUNTIME_USER = 65533
+
+CONSUMER_REQUESTS = {"cpu": "25m", "memory": "64Mi"}
+RUNTIME_REQUESTS = {"cpu": "50m", "memory": "128Mi"}
+
+LONGEST_ANNOTATION = 1024
+"""Bytes of partition timestamps that are shown; the environment carries the others."""
+
+
+def consumer(spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
+    """Owns the Kafka clients; the only container with their credentials."""
+    return {
+        "name": "consumer",
+        **_image(settings.consumer),
+        "args": ["--config", CONFIG_PATH],
+        "env": [
+            *({"name": name, "value": value} for name, value in to_environment(start_policy(spec)).items()),
+            _field("KAFKATRIGGER_POD_NAME", "metadata.name"),
+            _field("KAFKATRIGGER_POD_NAMESPACE", "metadata.namespace"),
+        ],
+        "ports": [{"name": "status", "containerPort": STATUS_PORT, "protocol": "TCP"}],
+        "livenessProbe": _probe("/healthz", period=10, timeout=5, failures=3),
+        # The pod's readiness is how the operator learns within seconds that messages stopped to flow.
+        "readinessProbe": _probe("/readyz", period=2, timeout=2, failures=1),
+        "resources": {"requests": CONSUMER_REQUESTS},
+        "securityContext": _security(CONSUMER_USER),
+        "volumeMounts": [
+            {"name": CONFIG_VOLUME, "mountPath": CONFIG_PATH.rpartition("/")[0], "readOnly": True},
+            _mount(RUN_VOLUME, RUNTIME_SOCKET.rpartition("/")[0]),
+        ],
+    }
+
+
+def runtime(spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
+    """Runs the transformation. A native sidecar: it starts before the consumer and outlives the consumer's drain."""
+    return {
+        "name": "runtime",
+        **_runtime_image(spec, settings),
+        # Arguments alone: the image's own entrypoint decides which Python runs.
+        "args": ["--socket", RUNTIME_SOCKET, "--workers", str(spec.runtime.workers)],
+        "restartPolicy": "Always",
+        "env": _runtime_environment(spec, settings),
+        "resources": _resources(spec.runtime.resources),
+        "securityContext": _security(RUNTIME_USER),
+        "volumeMounts": [
+            _mount(RUN_VOLUME, RUNTIME_SOCKET.rpartition("/")[0]),
+            _mount(TEMPORARY_VOLUME, "/tmp"),  # noqa: S108 - the container's own
+            *(mount.model_dump(by_alias=True, exclude_none=True) for mount in spec.pod_template.volume_mounts),
+        ],
+    }
+
+
+def short_timestamps(policy: StartPolicy) -> str:
+    """The partition timestamps as an annotation shows them, or nothing where they are long."""
+    text = msgspec.json.encode(policy.timestamps, order="sorted").decode()
+    return text if policy.timestamps and len(text) <= LONGEST_ANNOTATION else ""
+
+
+def _runtime_image(spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
+    """An image of the user's own is pulled as Kubernetes would, unless the user says how."""
+    default = settings.runtime
+    if spec.runtime.image:
+        return _image(Image(image=spec.runtime.image, pull_policy=spec.runtime.image_pull_policy))
+    return _image(Image(image=default.image, pull_policy=spec.runtime.image_pull_policy or default.pull_policy))
+
+
+def _image(image: Image) -> Manifest:
+    return {"image": image.image} | ({"imagePullPolicy": image.pull_policy} if image.pull_policy else {})
+
+
+def _runtime_environment(spec: KafkaTriggerSpec, settings: Settings) -> list[Manifest]:
+    """The user's variables win over ours."""
+    proxy = settings.proxy
+    # The root file system is read-only and the user has no entry in passwd; libraries want a home to cache in.
+    ours = {
+        "HOME": "/tmp",  # noqa: S108 - the container's own
+        "HTTP_PROXY": proxy.http_proxy,
+        "HTTPS_PROXY": proxy.https_proxy,
+        "NO_PROXY": proxy.no_proxy,
+    }
+    theirs = {each.name: each.model_dump(by_alias=True, exclude_none=True) for each in spec.runtime.env}
+    unsaid = [{"name": name, "value": value} for name, value in ours.items() if value and name not in theirs]
+    return [*unsaid, *theirs.values()]
+
+
+def _resources(given: Resources) -> Manifest:
+    """The default requests for what the user says nothing about: a request above the user's limit would be refused."""
+    said = given.requests.keys() | given.limits.keys()
+    requests = {name: value for name, value in RUNTIME_REQUESTS.items() if name not in said} | given.requests
+    parts = {"requests": requests, "limits": given.limits}
+    return {name: value for name, value in parts.items() if value}
+
+
+def _security(user: int) -> Manifest:
+    return {
+        "runAsUser": user,
+        "runAsGroup": user,
+        "readOnlyRootFilesystem": True,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def _probe(path: str, *, period: int, timeout: int, failures: int) -> Manifest:
+    get = {"path": path, "port": "status"}
+    return {"httpGet": get, "periodSeconds": period, "timeoutSeconds": timeout, "failureThreshold": failures}
+
+
+def _field(name: str, path: str) -> Manifest:
+    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+
+
+def _mount(name: str, path: str) -> Manifest:
+    return {"name": name, "mountPath": path}

@@ -1,0 +1,144 @@
+"""The objects that a trigger needs, as manifests. Pure: the same trigger and settings give the same manifests."""
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from kafkatrigger.api.consumer_config import start_policy
+from kafkatrigger.api.resources import API_VERSION, KIND, KafkaTriggerSpec
+from kafkatrigger.controller.accept import Accepted
+from kafkatrigger.controller.cache import Trigger
+from kafkatrigger.controller.containers import (
+    CONFIG_VOLUME,
+    RUN_VOLUME,
+    TEMPORARY_VOLUME,
+    consumer,
+    runtime,
+    short_timestamps,
+)
+from kafkatrigger.controller.names import (
+    CONFIG_HASH,
+    RESET_POLICY,
+    TEMPLATE_HASH,
+    TIMESTAMPS,
+    consumer_name,
+    labels,
+    selector,
+)
+from kafkatrigger.controller.settings import Settings
+
+Manifest = dict[str, Any]
+
+SHARED_GROUP = 65534
+"""Owns the emptyDirs: consumer and runtime are different users and meet in one socket."""
+
+
+def manifests(trigger: Trigger, accepted: Accepted, settings: Settings, *, hold: bool) -> list[Manifest]:
+    """What to apply, in this order. With `hold` there are no pods, whatever the spec says."""
+    config = msgspec.json.encode(accepted.config, order="sorted")
+    replicas = 0 if hold or accepted.spec.suspend else accepted.spec.scaling.replicas
+    template = _template(trigger.key.name, accepted.spec, settings, hashlib.sha256(config).hexdigest())
+    return [
+        _object(trigger, "v1", "ConfigMap", data={"consumer.json": config.decode()}),
+        _object(trigger, "apps/v1", "Deployment", spec=_deployment(trigger.key.name, replicas, template)),
+        _object(trigger, "policy/v1", "PodDisruptionBudget", spec=_budget(trigger.key.name)),
+    ]
+
+
+def digest(manifest: object) -> str:
+    """Tells manifests apart."""
+    return hashlib.sha256(msgspec.json.encode(manifest, order="sorted")).hexdigest()
+
+
+def _object(trigger: Trigger, version: str, kind: str, **content: Any) -> Manifest:
+    metadata = {
+        "name": consumer_name(trigger.key.name),
+        "namespace": trigger.key.namespace,
+        "labels": labels(trigger.key.name),
+        "ownerReferences": [_owner(trigger)],
+    }
+    return {"apiVersion": version, "kind": kind, "metadata": metadata, **content}
+
+
+def _owner(trigger: Trigger) -> Manifest:
+    # blockOwnerDeletion would need the right to update finalizers, and would make a deletion wait for the pods' drain.
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "name": trigger.key.name,
+        "uid": trigger.uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }
+
+
+def _deployment(name: str, replicas: int, template: Manifest) -> Manifest:
+    return {
+        "replicas": replicas,
+        "minReadySeconds": 0,
+        "revisionHistoryLimit": 2,
+        "selector": {"matchLabels": selector(name)},
+        # The new pod joins the group, then the old one drains and leaves: nothing stands still in between.
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+        "template": template,
+    }
+
+
+def _budget(name: str) -> Manifest:
+    return {"maxUnavailable": 1, "selector": {"matchLabels": selector(name)}}
+
+
+def _template(name: str, spec: KafkaTriggerSpec, settings: Settings, config_hash: str) -> Manifest:
+    pod, policy = spec.pod_template, start_policy(spec)
+    annotations = {**pod.annotations, CONFIG_HASH: config_hash, RESET_POLICY: policy.initial}
+    if timestamps := short_timestamps(policy):
+        annotations[TIMESTAMPS] = timestamps
+    template: Manifest = {
+        "metadata": {"labels": {**pod.labels, **labels(name)}, "annotations": annotations},
+        "spec": _pod(name, spec, settings),
+    }
+    annotations[TEMPLATE_HASH] = digest(template)
+    return template
+
+
+def _pod(name: str, spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
+    return {
+        **_placement(spec, settings),
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": spec.grace_period_seconds,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "fsGroup": SHARED_GROUP,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "initContainers": [runtime(spec, settings)],
+        "containers": [consumer(spec, settings)],
+        "volumes": [
+            {"name": CONFIG_VOLUME, "configMap": {"name": consumer_name(name)}},
+            {"name": RUN_VOLUME, "emptyDir": {}},
+            {"name": TEMPORARY_VOLUME, "emptyDir": {}},
+            *(volume.model_dump(by_alias=True, exclude_none=True) for volume in spec.pod_template.volumes),
+        ],
+    }
+
+
+def _placement(spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
+    """What the closed list of podTemplate says about the pod itself; what is not said is left to Kubernetes."""
+    pod = spec.pod_template
+    secrets = {secret: {"name": secret} for secret in settings.image_pull_secrets}
+    secrets |= {secret.get("name", ""): secret for secret in pod.image_pull_secrets}
+    fields = {
+        "imagePullSecrets": list(secrets.values()),
+        "serviceAccountName": pod.service_account_name,
+        "nodeSelector": pod.node_selector,
+        "tolerations": pod.tolerations,
+        "affinity": pod.affinity,
+        "topologySpreadConstraints": pod.topology_spread_constraints,
+        "priorityClassName": pod.priority_class_name,
+        "runtimeClassName": pod.runtime_class_name,
+        "hostAliases": pod.host_aliases,
+        "dnsConfig": pod.dns_config,
+    }
+    return {name: value for name, value in fields.items() if value}

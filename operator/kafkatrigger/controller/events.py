@@ -1,0 +1,141 @@
+"""Kubernetes Events for what a person would want to know, without repeating them."""
+
+import hashlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from kafkatrigger.api.resources import API_VERSION, KIND
+from kafkatrigger.controller.cache import Body, Trigger
+from kafkatrigger.controller.cluster import Cluster, ClusterError
+from kafkatrigger.controller.conditions import ACCEPTED, READY, SUSPENDED, find
+from kafkatrigger.controller.names import FIELD_MANAGER
+
+_log = logging.getLogger(__name__)
+
+QUIET = 60.0
+"""Seconds in which the same event is not written again."""
+REMEMBERED = 10_000
+"""Events known as written before."""
+# A trigger passes these by itself on its way up; only when it fell back from Ready are they worth an event.
+_STEPS = {
+    "Checking", "Progressing", "Stopping", "WaitingForPods", "PodsNotReady", "JoiningGroup", "RuntimeNotConnected",
+    "Draining", "Suspended", "ScaledToZero",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What to tell: Normal or Warning, one CamelCase word, a sentence."""
+
+    kind: str
+    reason: str
+    message: str
+
+
+def transitions(before: Iterable[Body], after: Iterable[Body]) -> Iterator[Notice]:
+    """What changed between two sets of conditions that a person would want to know."""
+    before, after = list(before), list(after)
+    yield from _suspension(before, after)
+    yield from _acceptance(before, after)
+    yield from _readiness(find(before, READY) or {}, find(after, READY) or {})
+
+
+def _suspension(before: list[Body], after: list[Body]) -> Iterator[Notice]:
+    was, is_now = find(before, SUSPENDED), find(after, SUSPENDED)
+    if is_now and not was:
+        yield Notice("Normal", "Suspended", is_now["message"])
+    if was and not is_now:
+        yield Notice("Normal", "Resumed", "spec.suspend is false again: consuming from the group's offsets")
+
+
+def _acceptance(before: list[Body], after: list[Body]) -> Iterator[Notice]:
+    was, is_now = find(before, ACCEPTED) or {}, find(after, ACCEPTED) or {}
+    if is_now.get("status") == "False" and (was.get("status"), was.get("message")) != ("False", is_now["message"]):
+        yield Notice("Warning", is_now["reason"], is_now["message"])
+    if is_now.get("status") == "True" and was.get("status") == "False":
+        yield Notice("Normal", "Accepted", is_now["message"])
+
+
+def _readiness(was: Body, is_now: Body) -> Iterator[Notice]:
+    reason, message = is_now.get("reason", ""), is_now.get("message", "")
+    if is_now.get("status") == "True":
+        if was.get("status") != "True":
+            yield Notice("Normal", "Ready", message)
+    elif was.get("status") == "True" and reason not in ("Suspended", "ScaledToZero"):
+        yield Notice("Warning", "NotReady", f"{reason}: {message}")
+    elif was.get("reason") != reason and reason not in _STEPS and reason not in ("InvalidSpec", "GroupInUse"):
+        yield Notice("Warning", reason, message)
+
+
+class Recorder:
+    """Writes events. An event that was written before is counted up; one that was written just now is left out."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._written: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    async def record(self, trigger: Trigger, notice: Notice) -> None:
+        """Never fails: an event is not worth a retry."""
+        name = _name(trigger, notice)
+        written, count = self._written.get(name, (-QUIET, 0))
+        if time.monotonic() - written < QUIET:
+            return
+        self._remember(name, count + 1)
+        try:
+            await self._write(name, trigger, notice, count + 1)
+        except ClusterError as error:
+            _log.warning("cannot write the event %s of %s/%s: %s", notice.reason, *trigger.key, error)
+
+    def _remember(self, name: str, count: int) -> None:
+        self._written[name] = (time.monotonic(), count)
+        self._written.move_to_end(name)
+        if len(self._written) > REMEMBERED:
+            self._written.popitem(last=False)
+
+    async def _write(self, name: str, trigger: Trigger, notice: Notice, count: int) -> None:
+        event = _event(name, trigger, notice, count)
+        if count > 1:
+            try:
+                changed = {field: event[field] for field in ("kind", "apiVersion", "count", "lastTimestamp")}
+                return await self._cluster.patch({**changed, "metadata": event["metadata"]})
+            except ClusterError as error:
+                if error.status != 404:  # the API server forgets events after an hour
+                    raise
+        try:
+            await self._cluster.create(event)
+        except ClusterError as error:
+            if error.status != 409:  # written by the operator's last run
+                raise
+
+
+def _name(trigger: Trigger, notice: Notice) -> str:
+    text = "\0".join((trigger.uid, notice.reason, notice.message))
+    return f"{trigger.key.name}.{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _event(name: str, trigger: Trigger, notice: Notice, count: int) -> dict[str, object]:
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": name, "namespace": trigger.key.namespace},
+        "involvedObject": {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "namespace": trigger.key.namespace,
+            "name": trigger.key.name,
+            "uid": trigger.uid,
+        },
+        "type": notice.kind,
+        "reason": notice.reason,
+        "message": notice.message[:1024],
+        "count": count,
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "source": {"component": FIELD_MANAGER},
+        "reportingComponent": FIELD_MANAGER,
+    }

@@ -1,0 +1,73 @@
+"""kopf: the only module that knows it. One handler per watched kind, each hands the object on and returns.
+
+There are no create, update, resume or delete handlers, timers or daemons: kopf keeps their state in annotations of the
+resource and forces finalizers on it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import kopf
+
+from kafkatrigger.api.resources import GROUP, KIND, PLURAL, VERSION
+from kafkatrigger.controller.cache import Body
+from kafkatrigger.controller.names import CHILDREN
+
+Observe = Callable[[Body, bool], None]
+"""Takes an object and whether it is gone."""
+
+SERVER_TIMEOUT = 300
+"""Seconds after which the API server ends a watch; the client waits a little longer, so that a silent death is noticed."""
+
+_CHILDREN: tuple[tuple[str, ...], ...] = (
+    ("apps", "v1", "deployments"),
+    ("", "v1", "configmaps"),
+    ("", "v1", "pods"),
+    ("policy", "v1", "poddisruptionbudgets"),
+)
+KINDS = (KIND, "Deployment", "ConfigMap", "Pod", "PodDisruptionBudget")
+"""What is watched."""
+
+
+def registry(observe: Observe) -> kopf.OperatorRegistry:
+    """A handler for every watched kind."""
+    handlers = kopf.OperatorRegistry()
+    for selector in ((GROUP, VERSION, PLURAL), *_CHILDREN):
+        kopf.on.event(*selector, id=selector[-1], registry=handlers)(_handler(observe))
+    return handlers
+
+
+async def watch(observe: Observe, namespaces: Sequence[str], health_port: int, stop: asyncio.Event) -> None:
+    """Watches until `stop` is set or the process is told to end."""
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # else a line for every event
+    await kopf.operator(
+        registry=registry(observe),
+        settings=_settings(),
+        standalone=True,
+        clusterwide=not namespaces,
+        namespaces=list(namespaces),
+        liveness_endpoint=f"http://0.0.0.0:{health_port}/healthz",
+        stop_flag=stop,
+    )
+
+
+def _handler(observe: Observe) -> Any:
+    async def handle(event: kopf.RawEvent, **_: Any) -> None:
+        observe(event["object"], event["type"] == "DELETED")
+
+    return handle
+
+
+def _settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    settings.scanning.disabled = True  # the kinds are known, and watching CRDs needs rights in the whole cluster
+    settings.peering.standalone = True
+    settings.posting.enabled = False
+    settings.watching.server_timeout = SERVER_TIMEOUT
+    settings.watching.client_timeout = SERVER_TIMEOUT + 30
+    settings.watching.connect_timeout = 10
+    for selector in _CHILDREN:
+        settings.watching.label_selectors[selector] = CHILDREN  # type: ignore[index]
+    return settings

@@ -1,0 +1,153 @@
+"""Starts the operator and keeps it running."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from prometheus_client import start_http_server
+
+from kafkatrigger.api.resources import KIND
+from kafkatrigger.controller import pod_reader
+from kafkatrigger.controller.cache import Body, Cache, Key
+from kafkatrigger.controller.cluster import Cluster, ClusterError
+from kafkatrigger.controller.connections import Connection, judge
+from kafkatrigger.controller.handlers import KINDS, watch
+from kafkatrigger.controller.metrics import RECONCILE_ERRORS, RECONCILE_SECONDS
+from kafkatrigger.controller.monitor import Monitor
+from kafkatrigger.controller.names import CHILDREN
+from kafkatrigger.controller.queue import WorkQueue
+from kafkatrigger.controller.reconcile import BrokerMonitor, PodMonitor, Reconciler
+from kafkatrigger.controller.settings import Settings
+from kafkatrigger.kafka.brokers import IDLE, Brokers, Target
+
+BROKER_THREADS = 8
+POD_THREADS = 8
+POD_PAUSE = 5.0
+"""Seconds until a pod that is not ready is asked again."""
+RELIST = 300.0
+"""Seconds between two lists, which find what a broken watch missed."""
+START_RETRY = 3.0
+
+_log = logging.getLogger(__name__)
+
+
+class Operator:
+    """Everything that runs, wired together."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._cluster, self._cache = Cluster(settings.reconcilers), Cache()
+        self._queue: WorkQueue[Key] = WorkQueue()
+        self._brokers = Brokers()
+        self._broker_monitor: BrokerMonitor = Monitor(
+            "brokers", self._ask_brokers, judge, self._queue.add, BROKER_THREADS
+        )
+        self._pod_monitor: PodMonitor = Monitor(
+            "pods", pod_reader.read, lambda _before, found: (found, POD_PAUSE), self._queue.add, POD_THREADS
+        )
+        self._reconciler = Reconciler(settings, self._cache, self._cluster, self._broker_monitor, self._pod_monitor)
+
+    async def run(self) -> None:
+        """Runs until the process is told to end; raises when a part of it fails, so that Kubernetes restarts it."""
+        start_http_server(self._settings.metrics_port)
+        await self._first_list()
+        stop = asyncio.Event()
+        parts: list[Coroutine[Any, Any, None]] = [self._work() for _ in range(self._settings.reconcilers)]
+        parts += [self._broker_monitor.run(), self._pod_monitor.run(), self._relist(), self._close_idle_clients()]
+        tasks = [asyncio.create_task(part) for part in parts]
+        for task in tasks:
+            task.add_done_callback(lambda _task: stop.set())
+        try:
+            await watch(self._observe, self._settings.watch_namespaces, self._settings.health_port, stop)
+        finally:
+            await _end(tasks)
+            self._cluster.close()
+
+    def _observe(self, body: Body, gone: bool) -> None:
+        key = self._cache.observe(body, gone=gone)
+        self._queue.add(key)
+        if body["kind"] == KIND:
+            self._claim(key)
+
+    def _claim(self, key: Key) -> None:
+        for other in self._reconciler.claim(key):
+            self._queue.add(other)
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._queue.get()
+            try:
+                with RECONCILE_SECONDS.time():
+                    await self._reconcile(key)
+            finally:
+                self._queue.done(key)
+
+    async def _reconcile(self, key: Key) -> None:
+        try:
+            if await self._reconciler.reconcile(key):
+                self._queue.forget(key)
+            else:
+                self._queue.retry(key)
+        except Exception as error:  # noqa: BLE001 - one bad trigger must not end the operator
+            RECONCILE_ERRORS.inc()
+            delay = self._queue.retry(key)
+            known = isinstance(error, ClusterError)
+            _log.warning("%s/%s: %s; next try in %.1f s", *key, error, delay, exc_info=None if known else error)
+
+    async def _first_list(self) -> None:
+        """The cache is complete before anything is decided: half a view would look like missing pods and groups."""
+        while True:
+            try:
+                await self._list()
+            except ClusterError as error:
+                hint = " (is the CustomResourceDefinition installed?)" if error.status == 404 else ""
+                _log.warning("cannot list what is there: %s%s; trying again", error, hint)
+                await asyncio.sleep(START_RETRY)
+            else:
+                return
+
+    async def _relist(self) -> None:
+        while True:
+            await asyncio.sleep(RELIST)
+            with contextlib.suppress(ClusterError):
+                await self._list()
+
+    async def _list(self) -> None:
+        namespaces: Sequence[str | None] = self._settings.watch_namespaces or (None,)
+        for kind in KINDS:
+            for namespace in namespaces:
+                await self._list_kind(kind, namespace)
+
+    async def _list_kind(self, kind: str, namespace: str | None) -> None:
+        listed, version = await self._cluster.list_all(kind, namespace, "" if kind == KIND else CHILDREN)
+        bodies = list(listed)
+        for body in bodies:
+            self._observe(body, False)
+        for key in self._cache.retain(kind, namespace, bodies, version):
+            self._claim(key)
+            self._queue.add(key)
+
+    def _ask_brokers(self, question: Target) -> Connection:
+        return Connection(self._brokers.check(question))
+
+    async def _close_idle_clients(self) -> None:
+        while True:
+            await asyncio.sleep(IDLE / 5)
+            await asyncio.to_thread(self._brokers.close_idle)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Ends the parts; raises the error of the one that failed, when one did."""
+    for task in tasks:
+        task.cancel()
+    for result in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(result, Exception):
+            raise result
+
+
+def main(settings: Settings) -> None:
+    """Runs the operator until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    asyncio.run(Operator(settings).run())

@@ -1,0 +1,40 @@
+"""What was observed of a trigger: all that its status is computed from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from kafkatrigger.api.pod_status import PodStatus
+from kafkatrigger.controller.cache import Scale
+from kafkatrigger.controller.conditions import Verdict
+from kafkatrigger.controller.pods import Pod
+from kafkatrigger.kafka.brokers import Finding
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The Deployment and its pods."""
+
+    generation: int
+    scale: Scale
+    pods: tuple[Pod, ...]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """All that a status is computed from."""
+
+    name: str
+    generation: int
+    accepted: Verdict
+    servers: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    finding: Finding | None = None
+    """None: not asked, or no answer yet."""
+    suspended: bool = False
+    desired: int = 0
+    """Pods that there should be."""
+    problem: Verdict | None = None
+    """What kept the objects from being applied."""
+    workload: Workload | None = None
+    answers: Mapping[str, PodStatus | None] = field(default_factory=dict)
+    """Of pods that are not ready, by uid; None: it could not be asked. Absent: not asked yet."""

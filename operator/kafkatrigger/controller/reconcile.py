@@ -1,0 +1,166 @@
+"""One reconcile for create, update and resume: from the trigger to its objects and its status."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from kafkatrigger.api.pod_status import PodStatus
+from kafkatrigger.api.resources import API_VERSION, KIND
+from kafkatrigger.controller.accept import Accepted, Refused, accept
+from kafkatrigger.controller.cache import Body, Cache, Key, Trigger
+from kafkatrigger.controller.cluster import Cluster, ClusterError
+from kafkatrigger.controller.conditions import READY, Verdict, find, no, yes
+from kafkatrigger.controller.connections import Connection
+from kafkatrigger.controller.deployer import Deployer
+from kafkatrigger.controller.desired import manifests
+from kafkatrigger.controller.events import Recorder, transitions
+from kafkatrigger.controller.groups import Claim, Groups
+from kafkatrigger.controller.metrics import ReadyCount
+from kafkatrigger.controller.monitor import Monitor
+from kafkatrigger.controller.names import consumer_name
+from kafkatrigger.controller.observation import Observation, Workload
+from kafkatrigger.controller.pod_reader import PodAddress
+from kafkatrigger.controller.pods import Pod
+from kafkatrigger.controller.progress import newest
+from kafkatrigger.controller.settings import Settings
+from kafkatrigger.controller.status import same, status
+from kafkatrigger.kafka.brokers import Target, target
+
+BrokerMonitor = Monitor[Key, Target, Connection]
+PodMonitor = Monitor[Key, PodAddress, PodStatus | None]
+
+
+class Reconciler:
+    """Reads the cache, writes through the cluster; one trigger's trouble is never another's."""
+
+    def __init__(
+        self, settings: Settings, cache: Cache, cluster: Cluster, brokers: BrokerMonitor, pods: PodMonitor
+    ) -> None:
+        self._settings, self._cache, self._cluster = settings, cache, cluster
+        self._brokers, self._pods = brokers, pods
+        self._groups, self._ready = Groups(), ReadyCount()
+        self._deployer, self._recorder = Deployer(cache, cluster), Recorder(cluster)
+
+    def claim(self, key: Key) -> set[Key]:
+        """Updates which group the trigger claims; returns the other triggers that this concerns.
+
+        Comes before any reconcile, so that after a start of the operator the older trigger's claim is known.
+        """
+        trigger = self._cache.trigger(key)
+        if trigger is None:
+            return self._groups.release(key)
+        accepted = accept(*key, trigger.spec, self._settings)
+        if isinstance(accepted, Refused):
+            return set()  # what it claimed before it still holds: its pods still run
+        return self._groups.claim(accepted.config, Claim(trigger.created, trigger.uid, key))
+
+    async def reconcile(self, key: Key) -> bool:
+        """Returns whether all is done; ClusterError where it is not and the API server said why."""
+        trigger = self._cache.trigger(key)
+        if trigger is None:
+            self._forget(key)
+            return True
+        if trigger.deleting:
+            return True
+        accepted = accept(*key, trigger.spec, self._settings)
+        seen = await self._bring(trigger, accepted)
+        await self._report(trigger, seen)
+        return seen.problem is None
+
+    def _forget(self, key: Key) -> None:
+        """The garbage collector removes the objects, whether the operator runs or not."""
+        self._brokers.forget(key)
+        self._pods.forget(key)
+        self._deployer.forget(key)
+        self._ready.forget(key)
+
+    async def _bring(self, trigger: Trigger, accepted: Accepted | Refused) -> Observation:
+        if isinstance(accepted, Refused):
+            return self._observe_refused(trigger, accepted)
+        ruling = self._ruling(trigger.key, accepted)
+        problem = await self._deployer.deploy(
+            trigger, manifests(trigger, accepted, self._settings, hold=not ruling.holds)
+        )
+        return self._observe(trigger, accepted, ruling, problem)
+
+    def _ruling(self, key: Key, accepted: Accepted) -> Verdict:
+        holder = self._groups.holder(key)
+        if holder in (None, key):
+            return yes("Accepted", "the spec is valid")
+        return no(
+            "GroupInUse",
+            f"the consumer group {accepted.config.group_id} on these brokers belongs to the older trigger {'/'.join(holder)}: "
+            "delete that one, or delete this one and create it with another source.groupId",
+        )
+
+    def _observe_refused(self, trigger: Trigger, refused: Refused) -> Observation:
+        """Objects of the last valid spec stay as they are, and are reported as they are."""
+        self._brokers.watch(trigger.key, ())
+        workload = self._workload(trigger)
+        return Observation(
+            name=trigger.key.name,
+            generation=trigger.generation,
+            accepted=no("InvalidSpec", refused.message),
+            desired=workload.scale.wanted if workload else 0,
+            workload=workload,
+            answers=self._answers(trigger.key, workload),
+        )
+
+    def _observe(self, trigger: Trigger, accepted: Accepted, ruling: Verdict, problem: Verdict | None) -> Observation:
+        spec, config = accepted.spec, accepted.config
+        question = target(trigger.key.namespace, config.bootstrap_servers, config.topics)
+        connection = self._brokers.watch(trigger.key, (question,)).get(question)
+        workload = self._workload(trigger)
+        return Observation(
+            name=trigger.key.name,
+            generation=trigger.generation,
+            accepted=ruling,
+            servers=tuple(config.bootstrap_servers),
+            topics=tuple(config.topics),
+            finding=connection.finding if connection else None,
+            suspended=spec.suspend,
+            desired=0 if spec.suspend or not ruling.holds else spec.scaling.replicas,
+            problem=problem,
+            workload=workload,
+            answers=self._answers(trigger.key, workload),
+        )
+
+    def _workload(self, trigger: Trigger) -> Workload | None:
+        deployment = self._cache.find(trigger.key, "Deployment", consumer_name(trigger.key.name))
+        if deployment is None or deployment.scale is None or deployment.owner != trigger.uid:
+            return None
+        pods = tuple(pod for pod in self._cache.pods(trigger.key) if _is_of(pod, deployment.name))
+        return Workload(deployment.generation, deployment.scale, pods)
+
+    def _answers(self, key: Key, workload: Workload | None) -> dict[str, PodStatus | None]:
+        """Pods that run and are not ready are asked why."""
+        pods = newest(workload) if workload else []
+        questions = [PodAddress(pod.uid, pod.ip) for pod in pods if pod.answers and not pod.ready]
+        return {question.uid: answer for question, answer in self._pods.watch(key, questions).items()}
+
+    async def _report(self, trigger: Trigger, seen: Observation) -> None:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        wanted = status(seen, trigger.status, now)
+        self._ready.set(trigger.key, (find(wanted["conditions"], READY) or {})["status"])
+        if same(wanted, trigger.status):
+            return
+        await self._write(trigger, wanted)
+        for notice in transitions(trigger.status.get("conditions", []), wanted["conditions"]):
+            await self._recorder.record(trigger, notice)
+
+    async def _write(self, trigger: Trigger, wanted: dict[str, Any]) -> None:
+        try:
+            self._cache.observe(await self._cluster.apply(_status_manifest(trigger, wanted), "status"))
+        except ClusterError as error:
+            # Gone, or another one of the same name: the watch tells what to do next.
+            if error.status not in (404, 409):
+                raise
+
+
+def _status_manifest(trigger: Trigger, wanted: Body) -> dict[str, Any]:
+    metadata = {"name": trigger.key.name, "namespace": trigger.key.namespace, "uid": trigger.uid}
+    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "status": wanted}
+
+
+def _is_of(pod: Pod, deployment: str) -> bool:
+    """Labels alone would let anybody's pod speak for the trigger."""
+    return pod.owner_kind == "ReplicaSet" and pod.owner_name.rpartition("-")[0] == deployment

@@ -1,0 +1,91 @@
+"""The status of a trigger, computed from what was observed. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kafkatrigger.controller.cache import Body
+from kafkatrigger.controller.conditions import (
+    ACCEPTED,
+    CONNECTED,
+    CONSUMING,
+    DEPLOYED,
+    READY,
+    SUSPENDED,
+    Verdict,
+    conditions,
+    no,
+    unknown,
+    verdict,
+    yes,
+)
+from kafkatrigger.controller.names import selector_text
+from kafkatrigger.controller.observation import Observation
+from kafkatrigger.controller.progress import consuming, deployed
+
+SHOWN_TOPICS = 3
+
+
+def status(seen: Observation, previous: Body, now: str) -> dict[str, Any]:
+    """The whole status to write; equal to `previous` when nothing changed."""
+    before = previous.get("conditions", [])
+    judged = {
+        ACCEPTED: seen.accepted,
+        CONNECTED: _connected(seen, verdict(before, CONNECTED, seen.generation)),
+        DEPLOYED: deployed(seen),
+        CONSUMING: consuming(seen, verdict(before, CONSUMING, seen.generation)),
+    }
+    every = {READY: _ready(judged, seen), **judged}
+    if seen.suspended:
+        every[SUSPENDED] = yes("Suspended", "spec.suspend is true: no pods run; the group's offsets are kept")
+    result = {
+        "observedGeneration": seen.generation,
+        "conditions": conditions(every, before, seen.generation, now),
+        "replicas": seen.workload.scale.replicas if seen.workload else 0,
+        "selector": selector_text(seen.name),
+    }
+    return result | ({"topicsText": _topics_text(seen.topics)} if seen.topics else {})
+
+
+def _ready(judged: Mapping[str, Verdict], seen: Observation) -> Verdict:
+    if seen.suspended and seen.accepted.holds:
+        return no("Suspended", "spec.suspend is true: set it to false to consume again")
+    for each in judged.values():
+        if not each.holds:
+            return each
+    return yes("Consuming", judged[CONSUMING].message)
+
+
+def _connected(seen: Observation, before: Verdict | None) -> Verdict:
+    finding, servers = seen.finding, ", ".join(seen.servers)
+    if not seen.servers:
+        return unknown("NotAccepted", "the brokers are asked when the trigger is accepted")
+    if finding is None:
+        # Also after a restart of the operator: what was true a moment ago stands until there is an answer.
+        return before or unknown("Checking", f"asking {servers}")
+    if finding.unreachable:
+        return no(
+            "BrokersUnreachable",
+            f"no broker of {servers} answers ({finding.unreachable}): "
+            "check spec.kafka.bootstrapServers, the brokers and the network",
+        )
+    if finding.missing:
+        names = ", ".join(finding.missing)
+        return no("TopicNotFound", f"not found on {servers}: {names}. Create it, or correct spec.source.topics")
+    if finding.refused:
+        topic, words = finding.refused[0]
+        return no("TopicRefused", f"{servers} refuses to describe the topic {topic}: {words}")
+    return yes("Connected", f"{servers} answers and the source topics exist")
+
+
+def _topics_text(topics: tuple[str, ...]) -> str:
+    rest = len(topics) - SHOWN_TOPICS
+    return ", ".join(topics[:SHOWN_TOPICS]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def same(wanted: Body, stored: Body) -> bool:
+    """Whether a write would change nothing; what others wrote into the status is not ours to compare."""
+    kinds = {READY, ACCEPTED, CONNECTED, DEPLOYED, CONSUMING, SUSPENDED}
+    now = {each["type"]: each for each in wanted["conditions"]}
+    before = {each.get("type"): each for each in stored.get("conditions", []) if each.get("type") in kinds}
+    fields = ("observedGeneration", "replicas", "selector", "topicsText")
+    return now == before and all(wanted.get(field) == stored.get(field) for field in fields)
