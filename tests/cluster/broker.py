@@ -1,0 +1,154 @@
+"""An Apache Kafka as a process of this machine, for tests: real, single node, gone when the context ends."""
+
+import shutil
+import signal
+import tempfile
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from . import kafka_jars
+from .process import Daemon, Process
+from .shell import run
+from .waiting import free_ports
+
+_JAVA = ("java", "-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
+_LOGGING = (
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
+)
+_STARTED = "Kafka Server started"
+_START_SECONDS = 60.0
+
+_DEFAULTS = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "inter.broker.listener.name": "PLAINTEXT",
+    # One broker can hold one replica.
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    # 50 partitions of each by default: most of the time of the first commit.
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.num.partitions": "4",
+    # A group that waits for more members makes every test wait.
+    "group.initial.rebalance.delay.ms": "0",
+    "auto.create.topics.enable": "false",
+    # A broker that comes back after a crash is let in only when the session of its former life has expired.
+    "broker.session.timeout.ms": "2000",
+    "broker.heartbeat.interval.ms": "500",
+}
+
+
+@dataclass
+class HostBroker:
+    """A broker on the loopback device; `bootstrap` is its address, also before it runs and while it is stopped.
+
+    `properties` are added to server.properties and win over ours: listeners with TLS or SASL, quotas, limits.
+    Stopped or killed, it can be started again with its data on the same port.
+    """
+
+    properties: Mapping[str, str] = field(default_factory=dict)
+    port: int = 0
+    folder: Path = field(init=False)
+    _controller_port: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        port, self._controller_port = free_ports(2)
+        self.port = self.port or port
+        self.folder = Path(tempfile.mkdtemp(prefix="kafkatrigger-kafka-"))
+
+    @property
+    def bootstrap(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        return self._daemon.log
+
+    def start(self) -> None:
+        """Starts it, with the data of the last time when there is some; returns when it serves."""
+        kafka_jars.ensure()
+        if not self._properties_file.exists():
+            self._format()
+        earlier = self._starts()
+        self._daemon.start([*self._java(), "kafka.Kafka", self._properties_file])
+        self._daemon.wait(lambda: self._starts() > earlier, _START_SECONDS)
+
+    def stop(self) -> None:
+        """A clean stop, as in a rolling upgrade."""
+        self._daemon.stop(seconds=30)
+
+    def kill(self) -> None:
+        """A crash."""
+        if process := self._daemon.process():
+            process.kill()
+
+    def freeze(self) -> None:
+        """Keeps its connections open and answers nothing, as a broker that hangs or a network that drops packets."""
+        self._running().signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._running().signal(signal.SIGCONT)
+
+    def _running(self) -> Process:
+        process = self._daemon.process()
+        if process is None:
+            raise self._daemon.failure("does not run")
+        return process
+
+    @property
+    def _daemon(self) -> Daemon:
+        return Daemon("kafka", self.folder)
+
+    @property
+    def _properties_file(self) -> Path:
+        return self.folder / "server.properties"
+
+    def _java(self) -> list[str | Path]:
+        return [*_JAVA, *_LOGGING, "-cp", f"{kafka_jars.ENTRY.path}/libs/*"]
+
+    def _format(self) -> None:
+        properties = {**_DEFAULTS, **self._addresses(), **self.properties}
+        self._properties_file.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
+        cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        storage = ("kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", cluster)
+        run([*self._java(), *storage, "--config", self._properties_file])
+
+    def _addresses(self) -> dict[str, str]:
+        controller = f"127.0.0.1:{self._controller_port}"
+        return {
+            "log.dirs": str(self.folder / "data"),
+            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
+            "advertised.listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
+            "controller.quorum.bootstrap.servers": controller,
+        }
+
+    def _starts(self) -> int:
+        """How often it said that it is up. Its port accepts connections long before, and says nothing with TLS."""
+        return self.log.read_text().count(_STARTED) if self.log.exists() else 0
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self._remove()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._remove()
+
+    def _remove(self) -> None:
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)

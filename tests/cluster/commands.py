@@ -1,0 +1,148 @@
+"""What the commands consist of: steps, and which of them must wait for which."""
+
+from pathlib import Path
+
+from . import base_image, kafka_in_cluster, kafka_jars, native, packages
+from .errors import ClusterError
+from .images import Image, of_kafka, of_target, of_user
+from .programs import COREDNS_PROGRAM, HELM_PROGRAM, KIND_PROGRAM, KUBERNETES_PROGRAMS, PAUSE_PROGRAM, GoProgram
+from .provider import Provider
+from .settings import AUDIT_LOG, KAFKA, KUBECONFIG, KUBERNETES, TARGETS
+from .steps import Plan, Step
+
+
+def up(provider: Provider) -> None:
+    Plan([*_programs(provider), _cluster(provider)]).run()
+    _print_kubeconfig()
+
+
+def tools(provider: Provider) -> None:
+    Plan([*_programs(provider), _jars()]).run()
+
+
+def images(provider: Provider, selection: list[Image]) -> None:
+    _require_cluster(provider)
+    Plan([*_base(provider), *_images(provider, selection)]).run()
+
+
+def kafka(provider: Provider) -> None:
+    _require_cluster(provider)
+    Plan([*_base(provider), _jars(), *_kafka(provider)]).run()
+    _print_kafka(provider)
+
+
+def everything(provider: Provider) -> None:
+    project = _images(provider, [of_target(target) for target in TARGETS])
+    prepared = [*_programs(provider), *_base(provider), _jars()]
+    Plan([*prepared, _cluster(provider), *project, *_kafka(provider)]).run()
+    _print_kafka(provider)
+    _print_kubeconfig()
+
+
+def selected(targets: list[str], dockerfile: Path | None, tag: str | None) -> list[Image]:
+    """The images that the arguments of `images` mean."""
+    if dockerfile is None and tag is None:
+        return [of_target(target) for target in targets or TARGETS]
+    if dockerfile is None or tag is None or targets:
+        raise ClusterError("--file and --tag belong together, and replace the names of targets")
+    return [of_user(dockerfile, tag)]
+
+
+def status(provider: Provider) -> None:
+    print(f"provider: {provider.name}")
+    if provider.is_native:
+        for name, pid in native.processes().items():
+            print(f"  {name:24} {f'process {pid}' if pid else 'not running'}")
+    running = provider.is_up()
+    print(f"cluster: {'up' if running else 'down'}")
+    if running:
+        print(f"images: {', '.join(sorted(n for n in provider.builder.loaded() if '/' in n))}")
+        _print_kafka(provider)
+        _print_kubeconfig()
+    if AUDIT_LOG.exists():
+        print(f"audit log: {AUDIT_LOG}")
+
+
+def _programs(provider: Provider) -> list[Step]:
+    """Programs are built one after the other: each uses all processors."""
+    steps = [
+        Step("packages", "installing Debian packages", lambda: packages.install_missing(provider.is_native)),
+        _go("kubernetes", f"building Kubernetes {KUBERNETES} (about 5 minutes, once)", (KUBERNETES_PROGRAMS,)),
+        _go("helm", "building helm (about 1 minute, once)", (HELM_PROGRAM,), "kubernetes"),
+    ]
+    if provider.is_native:
+        return [
+            *steps,
+            _go("coredns", "building CoreDNS (about 1 minute, once)", (COREDNS_PROGRAM, PAUSE_PROGRAM), "helm"),
+        ]
+    return [*steps, _go("kind", "building kind (about 1 minute, once)", (KIND_PROGRAM,), "helm")]
+
+
+def _go(name: str, title: str, programs: tuple[GoProgram, ...], *needs: str) -> Step:
+    return Step(name, title, lambda: _cached([program.ensure() for program in programs]), needs)
+
+
+def _cluster(provider: Provider) -> Step:
+    needed = ("packages", "kubernetes", "coredns" if provider.is_native else "kind")
+    return Step("cluster", f"starting the cluster ({provider.name})", provider.up, needed)
+
+
+def _base(provider: Provider) -> list[Step]:
+    if not provider.is_native:
+        return []
+    return [
+        Step(
+            "base",
+            "making the base image (about 1 minute, once)",
+            lambda: _cached([base_image.ensure()]),
+            ("packages",),
+        )
+    ]
+
+
+def _jars() -> Step:
+    title = f"downloading Apache Kafka {KAFKA}"
+    return Step("kafka-jars", title, lambda: _cached([kafka_jars.ensure()]), ("packages",))
+
+
+def _images(provider: Provider, selection: list[Image]) -> list[Step]:
+    builder = provider.builder
+    names = ", ".join(image.target or image.name for image in selection)
+    return [
+        Step("build", f"building images: {names}", lambda: _all([i.build(builder) for i in selection]), ("base",)),
+        Step(
+            "load", f"loading images: {names}", lambda: _all([i.load(builder) for i in selection]), ("build", "cluster")
+        ),
+    ]
+
+
+def _kafka(provider: Provider) -> list[Step]:
+    image, builder = of_kafka(), provider.builder
+    return [
+        Step("kafka-build", "building image: kafka", lambda: image.build(builder), ("base", "kafka-jars")),
+        Step("kafka-load", "loading image: kafka", lambda: image.load(builder), ("kafka-build", "cluster")),
+        Step("kafka", "running Kafka", lambda: kafka_in_cluster.deploy(provider.host_address), ("kafka-load",)),
+    ]
+
+
+def _cached(were_there: list[bool]) -> str | None:
+    return "cached" if all(were_there) else None
+
+
+def _all(notes: list[str | None]) -> str | None:
+    return _cached([note is not None for note in notes])
+
+
+def _require_cluster(provider: Provider) -> None:
+    if not provider.is_up():
+        raise ClusterError("the cluster is not up", "run `python3 -m tests.cluster up`")
+
+
+def _print_kafka(provider: Provider) -> None:
+    print(
+        f"Kafka: {kafka_in_cluster.bootstrap(provider.host_address)} from this machine, kafka.kafka.svc:9092 from pods"
+    )
+
+
+def _print_kubeconfig() -> None:
+    print(f"export KUBECONFIG={KUBECONFIG}")
