@@ -26,6 +26,7 @@ from kafkatrigger.api.frames import (
     FromConsumer,
     FromRuntime,
     Hello,
+    Record,
     Results,
     Welcome,
     Work,
@@ -61,16 +62,16 @@ class Peer:
 
 
 def main() -> None:
-    """Prints one line: messages a second, with the function and without it."""
+    """Prints one line: messages a second."""
     options = _options()
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, "trivial.py").write_text(FUNCTION)
         with _runtime(Path(directory)) as path:
-            rate = _rate(path, options)
+            rate = _rate(path, options.batch, options.messages, options.ahead)
     print(f"{rate:,.0f} messages/s through one worker, frames of {options.batch}, {options.ahead} ahead")
 
 
-def _rate(path: Path, options: argparse.Namespace) -> float:
+def _rate(path: Path, size: int, messages: int, ahead: int) -> float:
     control = Peer(path)
     control.send(Hello(list(frames.PROTOCOL_VERSIONS), "bench", WORK))
     welcome = control.receive()
@@ -79,15 +80,15 @@ def _rate(path: Path, options: argparse.Namespace) -> float:
         pass
     worker = Peer(path)
     worker.send(Attach(welcome.session, 0))
-    batch = _batch(options.batch)
-    _run(worker, batch, 20, options.ahead)
-    rounds = options.messages // options.batch
+    batch = _batch(size)
+    _run(worker, batch, size, 20, ahead)
+    rounds = messages // size
     begin = time.perf_counter()
-    _run(worker, batch, rounds, options.ahead)
-    return rounds * options.batch / (time.perf_counter() - begin)
+    _run(worker, batch, size, rounds, ahead)
+    return rounds * size / (time.perf_counter() - begin)
 
 
-def _run(worker: Peer, batch: bytes, rounds: int, ahead: int) -> None:
+def _run(worker: Peer, batch: bytes, size: int, rounds: int, ahead: int) -> None:
     """Sends the same batch again and again, with a few of them under way."""
     sent = answered = 0
     while answered < rounds:
@@ -96,18 +97,7 @@ def _run(worker: Peer, batch: bytes, rounds: int, ahead: int) -> None:
             sent += 1
         results = worker.receive()
         assert isinstance(results, Results)
-        answered += results.first + len(results.outcomes) == _size(batch)
-
-
-def _size(batch: bytes) -> int:
-    if batch not in _sizes:
-        frame = frames.from_consumer.decode(batch[LENGTH.size :])
-        assert isinstance(frame, Batch)
-        _sizes[batch] = len(frame.records)
-    return _sizes[batch]
-
-
-_sizes: dict[bytes, int] = {}
+        answered += results.first + len(results.outcomes) == size
 
 
 def _batch(size: int) -> bytes:
@@ -120,7 +110,9 @@ def _batch(size: int) -> bytes:
     }
     value["note"] = "x" * (150 - len(orjson.dumps(value)) - 10)
     data = orjson.dumps(value)
-    records = [(0, offset, 1_780_000_000_000, 1, b"key-%d" % (offset % 1000), data, None) for offset in range(size)]
+    records: list[Record] = [
+        (0, offset, 1_780_000_000_000, 1, b"key-%d" % (offset % 1000), data, None) for offset in range(size)
+    ]
     return frames.encode(Batch(1, [("readings", 0)], records))
 
 

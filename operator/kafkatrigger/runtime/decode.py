@@ -1,7 +1,6 @@
 """From a message's bytes to what the function sees, and what to say where that fails."""
 
 from collections.abc import Callable
-from operator import methodcaller
 from typing import Any
 
 import orjson
@@ -15,7 +14,7 @@ Decode = Callable[[bytes], Any]
 # C functions without exception, because they run once or twice for every message.
 DECODERS: dict[Format, Decode] = {
     "JSON": orjson.loads,  # has its own bound on depth (1,024) and refuses NaN, as the standard says
-    "String": methodcaller("decode"),
+    "String": bytes.decode,
     "Bytes": bytes,
 }
 DecodeError = ValueError

@@ -2,7 +2,6 @@
 
 import logging
 import traceback
-from time import monotonic_ns
 
 from kafkatrigger.api.frames import Batch, Failed, NotRun, Outcome, Work
 
@@ -12,7 +11,7 @@ from .errors import bounded, class_name, innermost_line, text_of
 from .function import Message, Permanent
 from .lanes import Lanes
 from .loading import Function
-from .progress import START_MASK, Progress
+from .progress import Progress
 from .results import ResultStream
 
 NOT_RUN = NotRun()
@@ -41,15 +40,15 @@ class Execution:
         function, encoder, lanes, resume = self._function, self._encoder, self._lanes, batch.resume
         decode_value, decode_key = DECODERS[self._work.value_format], DECODERS[self._work.key_format]
         plain, encode_plain, skip_tombstones = encoder.plain, encoder.plain_value, self._work.skip_tombstones
-        words, held, sources, now = self._progress.words, lanes.held, batch.sources, monotonic_ns
+        words, held, sources = self._progress.words, lanes.held, batch.sources
         append = self._results.begin(batch.id, batch.records).append
         room = FLUSH_BYTES
         outcome: Outcome
         lanes.begin_batch()
-        self._progress.begin(batch.id)
+        base = self._progress.begin(batch.id, len(batch.records))
 
-        for index, (source, offset, timestamp, attempt, key, value, headers) in enumerate(batch.records):
-            words[0] = now() & START_MASK | index
+        for number, (source, offset, timestamp, attempt, key, value, headers) in enumerate(batch.records, base):
+            words[0] = number
             topic, partition = sources[source]
             if (held or resume) and not lanes.admits(topic, partition, key, resume):
                 append(NOT_RUN)

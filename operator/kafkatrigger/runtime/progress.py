@@ -1,8 +1,9 @@
 """What a worker is running at this moment, in memory that it shares with the supervisor.
 
 A worker that hangs or dies cannot say what it was running, so it notes that down before. A note is one aligned 8-byte
-word, which no reader ever sees half written: the start in monotonic nanoseconds with its low bits replaced by the
-index of the record. Zero means that nothing runs.
+word, which no reader ever sees half written: the number of the message among all that the process has started, zero
+when none runs. How long it runs is for the supervisor to see, which looks often enough and has the time to read a
+clock; so a note costs the worker 0.05 microseconds.
 
 Each slot holds one running message. A synchronous function uses slot 0 alone; the others are for messages that wait
 side by side in one worker.
@@ -14,25 +15,22 @@ import tempfile
 from dataclasses import dataclass
 
 SLOTS = 1024
-INDEX_BITS = 25
-"""Enough for the most records that a frame of MAX_FRAME bytes can hold."""
-START_MASK = -1 << INDEX_BITS
-GRANULARITY_NS = 1 << INDEX_BITS
-"""A start reads up to this much (34 ms) too early."""
 
+# Three words for each slot, then one for all.
 _BATCHES = SLOTS
-_BATCHES_BEGUN = 2 * SLOTS
-_WORDS = 2 * SLOTS + 1
-_SIZE = _WORDS * 8
+_BASES = 2 * SLOTS
+_STARTED = 3 * SLOTS
+_SIZE = (3 * SLOTS + 1) * 8
 
 
 @dataclass(frozen=True)
 class Running:
     """A message that was started and not finished."""
 
+    number: int
+    """Among all that the process started: two runs of one message differ in it."""
     batch: int
     index: int
-    started_ns: int
 
 
 class Progress:
@@ -40,13 +38,17 @@ class Progress:
 
     def __init__(self, descriptor: int) -> None:
         self.words = memoryview(mmap.mmap(descriptor, _SIZE)).cast("q")
-        """The worker's loop notes a start with `words[slot] = now_ns & START_MASK | index`; a call would be dear."""
+        """The worker's loop notes a start with `words[slot] = base + index`; calling a method would be dear there."""
 
-    def begin(self, batch: int, slot: int = 0) -> None:
-        """Notes the batch that the starts to come belong to; nothing runs in the slot yet."""
-        self.words[slot] = 0
-        self.words[_BATCHES + slot] = batch
-        self.words[_BATCHES_BEGUN] += 1
+    def begin(self, batch: int, size: int, slot: int = 0) -> int:
+        """Notes the batch that the starts to come belong to, and returns its base. Nothing runs in the slot yet."""
+        words = self.words
+        base = words[_STARTED] + 1
+        words[slot] = 0
+        words[_BATCHES + slot] = batch
+        words[_BASES + slot] = base
+        words[_STARTED] += size
+        return base
 
     def clear(self, slot: int = 0) -> None:
         """Notes that nothing runs in the slot."""
@@ -54,20 +56,31 @@ class Progress:
 
     @property
     def has_begun(self) -> bool:
-        """Whether any batch ever reached the worker."""
-        return self.words[_BATCHES_BEGUN] > 0
+        """Whether any message ever reached the worker."""
+        return self.words[_STARTED] > 0
 
     def running(self) -> list[Running]:
         """What runs now, or ran when the worker died."""
         words = self.words
         running = []
-        for slot, word in enumerate(words[:SLOTS].tolist()):
-            if word:
-                batch = words[_BATCHES + slot]
-                # A worker that moved on in between may have replaced the batch.
-                if words[slot] == word:
-                    running.append(Running(batch, word & ~START_MASK, word & START_MASK))
+        for slot, number in enumerate(words[:SLOTS].tolist()):
+            if number:
+                batch, index = words[_BATCHES + slot], number - words[_BASES + slot]
+                if words[slot] == number:  # else the worker moved on, perhaps to another batch
+                    running.append(Running(number, batch, index))
         return running
+
+
+class Stopwatch:
+    """Since when messages have been running, as seen at each look: never earlier than they started."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Running, float] = {}
+
+    def overdue(self, running: list[Running], now: float, timeout: float) -> list[Running]:
+        """Those of `running` that were seen `timeout` seconds ago already."""
+        self._seen = {each: self._seen.get(each, now) for each in running}
+        return [each for each, since in self._seen.items() if now - since >= timeout]
 
 
 def create_table() -> int:

@@ -6,10 +6,10 @@ It is a native sidecar and so is told to end after the consumer; it ends when th
 
 import asyncio
 import logging
+import os
 import secrets
 import signal
 import socket
-import stat
 from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
@@ -159,14 +159,18 @@ class Supervisor:
 
 
 def _listener(path: Path) -> socket.socket:
-    """A listening socket for this user and group, the consumer being another user. What a dead runtime left goes."""
-    if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
-        path.unlink()
+    """A listening socket for this user and group, the consumer being another user.
+
+    It appears under its name when it is ready, in place of what a dead runtime left.
+    """
+    unready = path.with_name(f".{path.name}.{os.getpid()}")
+    unready.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.setblocking(False)
-    listener.bind(str(path))
-    path.chmod(0o660)
+    listener.bind(str(unready))
+    unready.chmod(0o660)
     listener.listen(16)
+    unready.rename(path)
     return listener
 
 

@@ -13,7 +13,7 @@ from kafkatrigger.api.frames import Work, WorkerExited, WorkerState
 from .memory import kernel_kills
 from .notices import Notice
 from .process import WorkerProcess, describe_exit
-from .progress import GRANULARITY_NS
+from .progress import Running, Stopwatch
 
 FIRST_DELAY = 1.0
 LONGEST_DELAY = 60.0
@@ -37,6 +37,7 @@ class Worker:
         self._killed = False
         self._verdict: WorkerExited | None = None
         """Why we killed the process; None as well where the consumer need not know."""
+        self._stopwatch = Stopwatch()
         self._failures = 0
         self._kernel_kills = kernel_kills()
 
@@ -76,17 +77,16 @@ class Worker:
         """Ends the process if a message has run for longer than it may."""
         if self._process is None or self._killed:
             return
-        latest = time.monotonic_ns() - self._work.timeout_ms * 1_000_000 - GRANULARITY_NS
-        overdue = [(each.batch, each.index) for each in self._process.progress.running() if each.started_ns < latest]
+        timeout = self._work.timeout_ms / 1000
+        overdue = self._stopwatch.overdue(self._process.progress.running(), time.monotonic(), timeout)
         if overdue:
-            seconds = self._work.timeout_ms / 1000
-            sentence = f"the function ran for longer than the {seconds:g} s that spec.delivery.timeout allows"
-            self._kill(WorkerExited(self._number, "Timeout", sentence, overdue))
+            sentence = f"the function ran for longer than the {timeout:g} s that spec.delivery.timeout allows"
+            self._kill(WorkerExited(self._number, "Timeout", sentence, _suspects(overdue)))
 
     def end_for_memory(self, sentence: str) -> None:
         """Ends the process before the kernel ends the container."""
         if self._process and not self._killed:
-            self._kill(WorkerExited(self._number, "OutOfMemory", sentence, self._running(self._process)))
+            self._kill(WorkerExited(self._number, "OutOfMemory", sentence, _suspects(self._process.progress.running())))
 
     def _kill(self, verdict: WorkerExited | None) -> None:
         self._killed, self._verdict = True, verdict
@@ -95,6 +95,7 @@ class Worker:
 
     async def _run_process(self) -> None:
         self._loaded, self._connections, self._killed, self._verdict = "loading", 0, False, None
+        self._stopwatch = Stopwatch()
         self._process = process = await WorkerProcess.start(self._number, self._work)
         listening = asyncio.create_task(self._listen(process))
         try:
@@ -140,7 +141,7 @@ class Worker:
         return self._killed and self._verdict is None
 
     def _exited(self, process: WorkerProcess, status: int) -> WorkerExited:
-        still_running = self._running(process)
+        still_running = _suspects(process.progress.running())
         if self._verdict is not None:
             # A message that finished between our look at the table and the kill is not to blame.
             self._verdict.suspects = [each for each in self._verdict.suspects if each in still_running]
@@ -150,9 +151,6 @@ class Worker:
             sentence = f"the kernel ended the worker for lack of memory: {ADVICE}"
             return WorkerExited(self._number, "OutOfMemory", sentence, still_running)
         return WorkerExited(self._number, "WorkerCrashed", f"the worker {describe_exit(status)}", still_running)
-
-    def _running(self, process: WorkerProcess) -> Suspects:
-        return [(each.batch, each.index) for each in process.progress.running()]
 
     def _set_state(self, state: State, message: str = "") -> None:
         """Tells what is new. A failure stands until a process is ready, however often it is tried in between."""
@@ -169,3 +167,7 @@ ADVICE = "raise spec.runtime.resources.limits.memory, lower spec.runtime.workers
 
 def _delay(failures: int) -> float:
     return min(FIRST_DELAY * 2.0 ** (failures - 1), LONGEST_DELAY) if failures else 0
+
+
+def _suspects(running: list[Running]) -> Suspects:
+    return [(each.batch, each.index) for each in running]
