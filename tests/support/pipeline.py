@@ -1,0 +1,116 @@
+"""A consumer with its runtime as processes of this machine: the two that a pod runs, and nothing in between."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+import uuid
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kafkatrigger.api.consumer_config import consumer_config, start_policy
+from kafkatrigger.api.pod_status import PodStatus
+from kafkatrigger.api.resources import KafkaTriggerSpec
+from kafkatrigger.api.start_policy import to_environment
+from tests.cluster.waiting import free_ports
+from tests.support.waiting import until
+
+SOURCES = Path(__file__).parents[2] / "operator"
+FUNCTIONS = Path(__file__).parent
+
+
+class Pod:
+    """One consumer process and its runtime process."""
+
+    def __init__(self, spec: dict[str, Any], name: str | None = None, functions: Path = FUNCTIONS) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="kafkatrigger-pod-"))
+        parsed = KafkaTriggerSpec.model_validate(spec)
+        self.config = consumer_config("tests", name or f"t{uuid.uuid4().hex[:8]}", parsed)
+        (self.folder / "consumer.json").write_bytes(msgspec.json.encode(self.config))
+        self._environment = {
+            **os.environ,
+            "PYTHONPATH": f"{SOURCES}{os.pathsep}{functions}",
+            **to_environment(start_policy(parsed)),
+        }
+        self._workers = parsed.runtime.workers
+        (self._port,) = free_ports(1)
+        self.runtime = self._runtime()
+        self.consumer = self._consumer()
+
+    def _runtime(self) -> subprocess.Popen[bytes]:
+        return self._start("kafkatrigger.runtime", "--socket", str(self.socket), "--workers", str(self._workers))
+
+    def _consumer(self) -> subprocess.Popen[bytes]:
+        arguments = ("--config", str(self.folder / "consumer.json"), "--socket", str(self.socket), "--port", str(self._port))
+        return self._start("kafkatrigger.consumer", *arguments)
+
+    def _start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", module, *arguments]
+        with (self.folder / f"{module}.log").open("ab") as log:
+            return subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "runtime.sock"
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Code and body of one of the pod's endpoints; code 0 while nobody listens."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as answer:  # noqa: S310
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    @property
+    def status(self) -> PodStatus | None:
+        code, body = self.get("/status")
+        return msgspec.json.decode(body, type=PodStatus) if code == 200 else None
+
+    def wait_ready(self, seconds: float = 60.0) -> "Pod":
+        """Until the readiness probe would pass."""
+        until(lambda: self.get("/readyz")[0] == 200, seconds, f"readiness ({self.logs[-2000:]})")
+        return self
+
+    def wait_reason(self, reason: str, seconds: float = 60.0) -> PodStatus:
+        """Until the pod reports this reason."""
+        return until(lambda: (now := self.status) and now.reason == reason and now, seconds, f"reason {reason}")
+
+    @property
+    def logs(self) -> str:
+        return "".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
+
+    def restart_runtime(self) -> None:
+        """Starts the runtime again after it was killed."""
+        self.runtime = self._runtime()
+
+    def kill(self) -> None:
+        """Both processes at once, without a word."""
+        for process in (self.consumer, self.runtime):
+            process.kill()
+        for process in (self.consumer, self.runtime):
+            process.wait()
+
+    def stop(self, seconds: float = 60.0) -> None:
+        """As the kubelet does: first the consumer, then the runtime. AssertionError when the consumer does not end well."""
+        if self.consumer.poll() is None:
+            self.consumer.send_signal(signal.SIGTERM)
+            code = self.consumer.wait(seconds)
+            assert code == 0, f"the consumer ended with {code}: {self.logs[-2000:]}"
+        self.runtime.terminate()
+        self.runtime.wait(seconds)
+
+    def __enter__(self) -> "Pod":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        shutil.rmtree(self.folder)

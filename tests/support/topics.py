@@ -1,0 +1,79 @@
+"""A topic as a test sees it: make, fill, read."""
+
+import time
+import uuid
+from collections.abc import Iterable
+
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from tests.support.waiting import until
+
+Pair = tuple[bytes | None, bytes | None]
+
+
+class Topics:
+    """Topics of one broker."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._common = {"bootstrap.servers": bootstrap}
+        self._admin = AdminClient(self._common)
+
+    def create(self, partitions: int = 2, prefix: str = "t", **config: str) -> str:
+        """A new topic with a name of its own."""
+        name = f"{prefix}-{uuid.uuid4().hex[:8]}"
+        self.create_named(name, partitions, **config)
+        return name
+
+    def create_named(self, name: str, partitions: int = 2, **config: str) -> None:
+        settings = {key.replace("_", "."): value for key, value in config.items()}
+        self._admin.create_topics([NewTopic(name, partitions, 1, config=settings)])[name].result()
+
+    def produce(self, topic: str, records: Iterable[Pair], **more: object) -> None:
+        """Writes (key, value) pairs and waits for their acknowledgement."""
+        producer = Producer({**self._common, "linger.ms": 5, "partitioner": "murmur2_random"})
+        for key, value in records:
+            while True:
+                try:
+                    producer.produce(topic, value, key, **more)
+                    break
+                except BufferError:
+                    producer.poll(0.1)
+        assert producer.flush(30) == 0
+
+    def read(self, topic: str, count: int, seconds: float = 60.0) -> list[Message]:
+        """The first `count` messages of all partitions, in the order of each; AssertionError when fewer come in time.
+
+        Waits half a second longer than needed, so that one too many is seen as well.
+        """
+        consumer = Consumer({**self._common, "group.id": uuid.uuid4().hex, "isolation.level": "read_committed"})
+        try:
+            partitions = until(lambda: self._partitions(consumer, topic), seconds, f"the topic {topic}")
+            consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
+            return self._read(consumer, topic, count, seconds)
+        finally:
+            consumer.close()
+
+    @staticmethod
+    def _partitions(consumer: Consumer, topic: str) -> list[int]:
+        return list(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
+
+    @staticmethod
+    def _read(consumer: Consumer, topic: str, count: int, seconds: float) -> list[Message]:
+        messages: list[Message] = []
+        deadline = time.monotonic() + seconds
+        while len(messages) < count and time.monotonic() < deadline:
+            messages += [each for each in consumer.consume(1000, 0.2) if each.error() is None]
+        messages += [each for each in consumer.consume(1000, 0.5) if each.error() is None]
+        assert len(messages) >= count, f"{len(messages)} of {count} messages arrived at {topic} within {seconds:.0f} s"
+        return messages
+
+    def committed(self, group: str, topic: str) -> dict[int, int]:
+        """Committed offsets by partition."""
+        consumer = Consumer({**self._common, "group.id": group})
+        try:
+            partitions = self._partitions(consumer, topic)
+            found = consumer.committed([TopicPartition(topic, number) for number in partitions], timeout=10)
+        finally:
+            consumer.close()
+        return {each.partition: each.offset for each in found if each.offset >= 0}
