@@ -4,12 +4,14 @@ A structural schema (Kubernetes' word) is narrower than JSON Schema: no $ref, no
 models say with `rules` and `values` in `json_schema_extra` what pydantic cannot: CEL expressions and the schema of a
 map's values.
 
-`python -m kafkatrigger.api.crd` prints the definition as YAML; `make generate` writes it to `crds/` and the chart.
+`make generate` writes what this module prints: `python -m kafkatrigger.api.crd` the definition as YAML, with `--chart` the
+same as a template of the chart, with `--values-schema FILE` the chart's values schema with `defaults` as the models say.
 """
 
 import inspect
 import json
 import sys
+from pathlib import Path
 from typing import Any, cast
 
 from pydantic import BaseModel
@@ -178,13 +180,72 @@ def _rules(rules: list[resources.Rule]) -> list[Schema]:
     return [{"rule": rule, "message": message} for rule, message in rules]
 
 
+_HEADER = "# Generated from operator/kafkatrigger/api/resources.py by `make generate`: edit there.\n"
+
+
 def as_yaml() -> str:
-    """The definition as the YAML that is committed; JSON values are YAML, so quoting needs no library."""
+    """The definition as the YAML that is committed."""
+    return _HEADER + _dump(definition())
+
+
+def as_template() -> str:
+    """The definition as a template of the chart: helm never upgrades what lies in `crds/`, and must never delete this."""
+    manifest = definition()
+    manifest["metadata"] = {**manifest["metadata"], "annotations": {"helm.sh/resource-policy": "keep"}}
+    return f"{_HEADER}{{{{- if .Values.crds.install }}}}\n{_dump(manifest)}{{{{- end }}}}\n"
+
+
+def as_values_schema(text: str) -> str:
+    """The chart's values schema with `defaults` as the resource's spec is now, but nothing required."""
+    document = json.loads(text)
+    defaults = _plain(_model(KafkaTriggerSpec))
+    # The API server's own default for it always wins, so a default here would have no effect.
+    del defaults["properties"]["scaling"]
+    # One group for all triggers is what GroupInUse refuses.
+    del defaults["properties"]["source"]["properties"]["groupId"]
+    document["properties"]["defaults"] = {**defaults, "description": "Merged under the spec of every trigger."}
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _plain(schema: Schema) -> Schema:
+    """JSON Schema of a structural schema, every field optional and unknown fields refused."""
+    dropped = {"required", "minItems"}
+    result = {
+        name: value for name, value in schema.items() if not name.startswith("x-kubernetes-") and name not in dropped
+    }
+    if schema.get("x-kubernetes-int-or-string"):
+        result["type"] = ["integer", "string"]
+    if "items" in schema:
+        # Items are taken as they are: a list replaces the whole list below it.
+        result["items"] = {
+            **_plain(schema["items"]),
+            **{key: schema["items"][key] for key in dropped & schema["items"].keys()},
+        }
+    if isinstance(schema.get("additionalProperties"), dict):
+        result["additionalProperties"] = _plain(schema["additionalProperties"])
+    if properties := schema.get("properties"):
+        result["properties"] = {name: _plain(value) for name, value in properties.items()}
+        result["additionalProperties"] = False
+    return result
+
+
+def _dump(manifest: Schema) -> str:
+    # Through JSON, because the YAML library would write shared parts as anchors.
     import yaml
 
-    header = "# Generated from operator/kafkatrigger/api/resources.py by `make generate`: edit there.\n"
-    return header + yaml.safe_dump(json.loads(json.dumps(definition())), sort_keys=False, width=130, allow_unicode=True)
+    return yaml.safe_dump(json.loads(json.dumps(manifest)), sort_keys=False, width=130, allow_unicode=True)
+
+
+def _main(arguments: list[str]) -> str:
+    match arguments:
+        case []:
+            return as_yaml()
+        case ["--chart"]:
+            return as_template()
+        case ["--values-schema", file]:
+            return as_values_schema(Path(file).read_text())
+    raise SystemExit(f"unknown arguments {arguments}: see the module's description")
 
 
 if __name__ == "__main__":
-    sys.stdout.write(as_yaml())
+    sys.stdout.write(_main(sys.argv[1:]))

@@ -17,7 +17,8 @@ from kafkatrigger.controller.pods import Pod, pod
 Body = Mapping[str, Any]
 
 REMEMBERED = 10_000
-"""Deleted objects that are remembered: the answer to a write of ours may come after the news of the deletion."""
+"""Deleted objects that are remembered: the answer to a write of ours may come after the news of the deletion. (An object
+that lost our labels is gone for a watch as well; its newer versions count again.)"""
 
 
 class Key(NamedTuple):
@@ -90,7 +91,7 @@ class Cache:
         self._triggers: dict[Key, Trigger] = {}
         self._children: defaultdict[Key, dict[tuple[str, str], Child]] = defaultdict(dict)
         self._pods: defaultdict[Key, dict[str, Pod]] = defaultdict(dict)
-        self._buried: OrderedDict[str, None] = OrderedDict()
+        self._buried: OrderedDict[str, int] = OrderedDict()
 
     def trigger(self, key: Key) -> Trigger | None:
         return self._triggers.get(key)
@@ -110,10 +111,10 @@ class Cache:
         place, name, item = self._place(key, body)
         known = place.get(name)
         if gone:
-            self._bury(item.uid)
+            self._bury(item.uid, item.version)
             if known is not None and known.uid == item.uid:
                 del place[name]
-        elif item.uid not in self._buried and (known is None or known.version <= item.version):
+        elif item.version > self._buried.get(item.uid, -1) and (known is None or known.version <= item.version):
             place[name] = item
         self._tidy(key)
         return key
@@ -132,8 +133,8 @@ class Cache:
                 concerned.add(key)
         return concerned
 
-    def _bury(self, uid: str) -> None:
-        self._buried[uid] = None
+    def _bury(self, uid: str, version: int) -> None:
+        self._buried[uid] = version
         if len(self._buried) > REMEMBERED:
             self._buried.popitem(last=False)
 

@@ -34,6 +34,7 @@ KINDS = (KIND, "Deployment", "ConfigMap", "Pod", "PodDisruptionBudget")
 def registry(observe: Observe) -> kopf.OperatorRegistry:
     """A handler for every watched kind."""
     handlers = kopf.OperatorRegistry()
+    kopf.on.login(id="login", registry=handlers)(_login)
     for selector in ((GROUP, VERSION, PLURAL), *_CHILDREN):
         kopf.on.event(*selector, id=selector[-1], registry=handlers)(_handler(observe))
     return handlers
@@ -41,7 +42,8 @@ def registry(observe: Observe) -> kopf.OperatorRegistry:
 
 async def watch(observe: Observe, namespaces: Sequence[str], health_port: int, stop: asyncio.Event) -> None:
     """Watches until `stop` is set or the process is told to end."""
-    logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # else a line for every event
+    for chatty in ("kopf.objects", "aiohttp.access"):  # a line for every event, and for every probe
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     await kopf.operator(
         registry=registry(observe),
         settings=_settings(),
@@ -51,6 +53,11 @@ async def watch(observe: Observe, namespaces: Sequence[str], health_port: int, s
         liveness_endpoint=f"http://0.0.0.0:{health_port}/healthz",
         stop_flag=stop,
     )
+
+
+def _login(**arguments: Any) -> kopf.ConnectionInfo | None:
+    """Again after a 401: the token of a pod is replaced every hour."""
+    return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
 
 
 def _handler(observe: Observe) -> Any:

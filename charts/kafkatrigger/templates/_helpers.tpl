@@ -1,0 +1,67 @@
+{{/* The name of the operator's objects. */}}
+{{- define "kafkatrigger.name" -}}
+{{- if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 53 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 53 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "kafkatrigger.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (include "kafkatrigger.name" .) -}}
+{{- end -}}
+
+{{- define "kafkatrigger.selector" -}}
+app.kubernetes.io/name: kafkatrigger
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: operator
+{{- end -}}
+
+{{- define "kafkatrigger.labels" -}}
+{{ include "kafkatrigger.selector" . }}
+app.kubernetes.io/part-of: kafkatrigger
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* The full name of an image: pass (list $ "operator"). */}}
+{{- define "kafkatrigger.image" -}}
+{{- $root := first . -}}
+{{- $image := get $root.Values.images (last .) -}}
+{{- $tag := $image.tag | default $root.Chart.AppVersion -}}
+{{- $separator := ternary "@" ":" (hasPrefix "sha256:" $tag) -}}
+{{- with $root.Values.imageRegistry }}{{ trimSuffix "/" . }}/{{ end }}{{ $image.repository }}{{ $separator }}{{ $tag }}
+{{- end -}}
+
+{{/*
+What the operator calls, and why. Nothing else: a test runs the operator with exactly these rights.
+*/}}
+{{- define "kafkatrigger.rules" -}}
+# Triggers are watched; only their status is written.
+- apiGroups: [kafkatrigger.dev]
+  resources: [kafkatriggers]
+  verbs: [list, watch]
+- apiGroups: [kafkatrigger.dev]
+  resources: [kafkatriggers/status]
+  verbs: [patch]
+# The objects of a trigger: applied (create and patch), watched, looked up before the first apply so that nobody else's
+# object is taken over, and deleted when no longer wanted.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
+# Why a pod is not ready.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch]
+# Events about triggers, counted up when they happen again.
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}
