@@ -1,0 +1,1 @@
+"""The command line: `kafkatrigger`, which also starts the operator in its container."""

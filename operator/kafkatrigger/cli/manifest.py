@@ -1,0 +1,70 @@
+"""Reads manifests the way kubectl does: the same file means the same thing to both."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kafkatrigger.api.resources import API_VERSION, KIND
+
+
+class ManifestError(Exception):
+    """The file holds no trigger that can be used; the message says what to do."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as JSON: kubectl converts it so. No timestamps, no `on` for true, no numbers with colons; keys are text."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [
+        (tag, pattern) for tag, pattern in resolvers if tag in ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge")
+    ]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _resolve(tag: str, pattern: str, first: str) -> None:
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), list(first))
+
+
+_resolve("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF")
+_resolve("int", r"^[-+]?(?:0|[1-9][0-9]*)$", "-+0123456789")
+_resolve("float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$", "-+.0123456789")
+
+
+def load_trigger(path: Path, name: str | None) -> dict[str, Any]:
+    """The one KafkaTrigger of the file, or the one called `name`; ManifestError where there is none or a choice."""
+    try:
+        documents = [_with_text_keys(each) for each in yaml.load_all(path.read_text(), _Loader)]
+    except OSError as error:
+        raise ManifestError(f"{path} cannot be read: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ManifestError(f"{path} is not YAML: {error}") from None
+    triggers = [each for each in documents if isinstance(each, dict) and each.get("kind") == KIND]
+    wanted = [each for each in triggers if name in (None, _name(each))]
+    if len(wanted) != 1:
+        names = ", ".join(map(_name, triggers)) or "none"
+        raise ManifestError(f"{path} has to hold one {KIND}; it holds: {names}. Choose one with --name")
+    (trigger,) = wanted
+    if trigger.get("apiVersion") != API_VERSION:
+        raise ManifestError(f"{path}: apiVersion is {trigger.get('apiVersion')!r}, and has to be {API_VERSION}")
+    return trigger
+
+
+def _name(trigger: dict[str, Any]) -> str:
+    metadata = trigger.get("metadata")
+    return str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
+
+
+def _with_text_keys(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {_text(key): _with_text_keys(value) for key, value in node.items()}
+    return [_with_text_keys(each) for each in node] if isinstance(node, list) else node
+
+
+def _text(key: Any) -> str:
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    return str(key)
