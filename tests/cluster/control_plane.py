@@ -82,6 +82,8 @@ def start_controller_manager(settings: ControlPlaneSettings, *args: str) -> None
             f"--root-ca-file={settings.authority.pair.certificate}",
             "--use-service-account-credentials",
             "--leader-elect=false",
+            # It creates this folder, by default below /usr.
+            f"--flex-volume-plugin-dir={settings.folder}/volume-plugins",
             *args,
         ]
     )

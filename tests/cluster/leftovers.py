@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from .process import Process
@@ -20,11 +20,13 @@ from .waiting import wait_until
 
 _OURS = re.compile(rf"KUBE-|CNI-|{BRIDGE}")
 _CNI_RESULTS = Path("/var/lib/cni/results")
+_SHIM_SOCKETS = Path("/run/containerd/s")
 _LEGACY_LOGS = Path("/var/log/containers")
 _DEVICE_PLUGINS = Path("/var/lib/kubelet/device-plugins")
 
 
-def remove() -> None:
+def remove(daemons: Collection[str]) -> None:
+    _kill_daemons(daemons)
     _kill_shims()
     _kill_containers()
     _remove_sockets_of_shims()
@@ -41,16 +43,17 @@ def exist() -> bool:
     return STATE.exists() or RUN.exists() or bool(_cgroups()) or Path(f"/sys/class/net/{BRIDGE}").exists()
 
 
-def _kill_shims() -> None:
-    for process in _processes():
-        if "containerd-shim" in process.command[0] and str(CONTAINERD_SOCKET) in process.command:
+def _kill_daemons(names: Collection[str]) -> None:
+    """Those that no file tells of, because their starter was killed at that moment."""
+    for process in Process.all():
+        if process.program in names and process.mentions(STATE):
             process.kill()
 
 
-def _processes() -> Iterator[Process]:
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (process := Process.of(int(entry.name))):
-            yield process
+def _kill_shims() -> None:
+    for process in Process.all():
+        if process.program.startswith("containerd-shim") and str(CONTAINERD_SOCKET) in process.command:
+            process.kill()
 
 
 def _kill_containers() -> None:
@@ -84,6 +87,9 @@ def _read(path: Path) -> str:
 def _remove_sockets_of_shims() -> None:
     for address in RUN.glob("containerd/io.containerd.runtime.v2.task/*/*/address"):
         Path(_read(address).strip().removeprefix("unix://")).unlink(missing_ok=True)
+    for folder in (_SHIM_SOCKETS, _SHIM_SOCKETS.parent):
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _unmount() -> None:

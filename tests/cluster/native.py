@@ -9,7 +9,7 @@ from . import containerd, kernel, leftovers, node, oci
 from .cache import lock
 from .control_plane import ControlPlaneSettings, start_api_server, start_controller_manager, start_kube_apiserver
 from .errors import ClusterError
-from .process import Daemon
+from .process import Daemon, Process
 from .programs import PAUSE_PROGRAM
 from .settings import (
     API_PORT,
@@ -26,7 +26,7 @@ from .settings import (
     RECIPES,
     STATE,
 )
-from .shell import output_of, run
+from .shell import run
 from .waiting import accepts_connections, wait_until
 
 _AUDIT_POLICY = RECIPES / "audit-policy.yaml"
@@ -165,7 +165,7 @@ def _remove() -> None:
             containerd.remove_containers()
         Daemon(name, STATE).stop(seconds=5)
     kernel.restore()
-    leftovers.remove()
+    leftovers.remove(_DAEMONS)
     KUBECONFIG.unlink(missing_ok=True)
 
 
@@ -180,7 +180,6 @@ def check_machine() -> None:
     """Refuses a machine that is a node of another cluster: its rules and ours have the same names."""
     if os.geteuid() != 0:
         raise ClusterError("the native cluster needs root")
-    ours = Daemon("kubelet", STATE).process()
-    for pid in output_of(["sh", "-c", "pgrep -x kubelet || true"]).split():
-        if ours is None or int(pid) != ours.pid:
-            raise ClusterError(f"a kubelet that is not ours runs here (process {pid})")
+    for process in Process.all():
+        if process.program == "kubelet" and not process.mentions(STATE):
+            raise ClusterError(f"a kubelet that is not ours runs here (process {process.pid})")

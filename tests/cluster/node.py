@@ -56,6 +56,7 @@ _NETWORK = {
     ],
 }
 
+# Names outside the cluster do not exist, and are said not to: no answer would be tried again and again.
 _CORE_FILE = """
 .:53 {{
   bind {address}
@@ -65,6 +66,9 @@ _CORE_FILE = """
     kubeconfig {kubeconfig}
   }}
   cache 5
+  template IN ANY . {{
+    rcode NXDOMAIN
+  }}
 }}
 """
 

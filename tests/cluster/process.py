@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -40,6 +40,21 @@ class Process:
         except (FileNotFoundError, ProcessLookupError):
             return None
         return None if ended else cls(pid, int(stat[19]), command)
+
+    @classmethod
+    def all(cls) -> "Iterator[Process]":
+        """Every process of the machine."""
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and (process := cls.of(int(entry.name))):
+                yield process
+
+    @property
+    def program(self) -> str:
+        return Path(self.command[0]).name
+
+    def mentions(self, folder: Path) -> bool:
+        """Whether its command line speaks of something in this folder, which tells ours from others."""
+        return any(f"{folder}/" in word for word in self.command[1:])
 
     def runs(self) -> bool:
         found = Process.of(self.pid)

@@ -9,10 +9,11 @@ import (
 	_ "github.com/coredns/coredns/plugin/errors"
 	_ "github.com/coredns/coredns/plugin/kubernetes"
 	_ "github.com/coredns/coredns/plugin/ready"
+	_ "github.com/coredns/coredns/plugin/template"
 )
 
 func init() {
-	dnsserver.Directives = []string{"bind", "errors", "ready", "kubernetes", "cache"}
+	dnsserver.Directives = []string{"bind", "errors", "ready", "cache", "kubernetes", "template"}
 }
 
 func main() {
