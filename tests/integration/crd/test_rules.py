@@ -1,0 +1,139 @@
+"""Every CEL rule of the definition refuses a wrong trigger with its sentence, and lets a right one pass."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from kafkatrigger.api.client_options import CONNECTION_OPTIONS, SOURCE_OPTIONS
+from kafkatrigger.api.crd import definition
+from tests.support.kubernetes import TRIGGERS, Api, Body, RefusedError
+
+TRIGGER: Body = {
+    "apiVersion": "kafkatrigger.dev/v1alpha1",
+    "kind": "KafkaTrigger",
+    "metadata": {"name": "rul", "namespace": "default"},
+    "spec": {
+        "kafka": {"bootstrapServers": ["kafka:9092"]},
+        "source": {"topics": ["machine-data"]},
+        "transformation": {"function": "package.module:function"},
+    },
+}
+
+# Where, what is wrong there, what would be right, and the sentence of the refusal.
+RULES = [
+    ("metadata.name", "n" * 46, "n" * 45, "metadata.name is longer than 45 characters"),
+    ("spec.kafka.options", {"plugin.library.paths": "x"}, {"client.rack": "a"}, f"only these options may be set: {', '.join(sorted(CONNECTION_OPTIONS))}"),
+    ("spec.kafka.options", {"sasl.password": "x"}, {}, "only these options may be set"),
+    ("spec.source.topics", [".."], ["a"], "Kafka allows no topic named . or .."),
+    ("spec.source.options", {"group.id": "x"}, {"fetch.min.bytes": "5"}, f"only these options may be set: {', '.join(sorted(SOURCE_OPTIONS))}"),
+    ("spec.source.initialOffsetResetPolicy", "2024-13-01T00:00:00Z", "2024-12-01T00:00:00Z", "write earliest, latest, epoch milliseconds"),
+    ("spec.source.initialOffsetResetPolicy", "2024-12-01T00:00:00", "2024-12-01T00:00:00+01:00", "write earliest, latest, epoch milliseconds"),
+    ("spec.source.initialOffsetResetPolicy", -1, 0, "write earliest, latest, epoch milliseconds"),
+    ("spec.source.initialOffsetResetPolicy", "beginning", "earliest", "write earliest, latest, epoch milliseconds"),
+    ("spec.source.initialOffsetResetPolicy", "1969-12-31T00:00:00Z", "latest", "write earliest, latest, epoch milliseconds"),
+    ("spec.source.partitionTimestamps", {"machine-data": {"01": 5}}, {"machine-data": {"0": 5, "10": 6}}, "the keys below a topic are partition numbers"),
+    ("spec.source.partitionTimestamps", {"machine-data": {"1234567": 5}}, {"machine-data": {"123456": 5}}, "the keys below a topic are partition numbers"),
+    ("spec.source.partitionTimestamps", {"other": {"0": 5}}, {}, "source.partitionTimestamps names a topic that is not in source.topics"),
+    ("spec.delivery.timeout", "99ms", "100ms", "delivery.timeout lies between 100ms and 1h"),
+    ("spec.delivery.timeout", "1h1s", "1h", "delivery.timeout lies between 100ms and 1h"),
+    ("spec.delivery.retry", {"initialDelay": "2s", "maxDelay": "1s"}, {"initialDelay": "1s", "maxDelay": "1s"}, "delivery.retry.maxDelay is shorter than initialDelay"),
+    ("spec.response.topic", "machine-data", "results", "response.topic is also a source topic"),
+    ("spec.delivery.deadLetter.topic", "machine-data", "dlq", "delivery.deadLetter.topic is also a source topic"),
+    ("spec", {**TRIGGER["spec"], "response": {"topic": "x"}, "delivery": {"deadLetter": {"topic": "x"}}},
+     {**TRIGGER["spec"], "response": {"topic": "x"}, "delivery": {"deadLetter": {"topic": "y"}}},
+     "delivery.deadLetter.topic and response.topic are the same"),
+    ("spec", {**TRIGGER["spec"], "podTemplate": {"terminationGracePeriodSeconds": 44}, "delivery": {"timeout": "30s"}},
+     {**TRIGGER["spec"], "podTemplate": {"terminationGracePeriodSeconds": 45}, "delivery": {"timeout": "30s"}},
+     "podTemplate.terminationGracePeriodSeconds is too short to drain"),
+    ("spec.runtime.env", [{"name": "KAFKATRIGGER_X", "value": "1"}], [{"name": "KAFKA_X", "value": "1"}], "names that start with KAFKATRIGGER_ are the operator's"),
+    ("spec.podTemplate.volumes", [{"name": "v", "emptyDir": {}, "secret": {"secretName": "s"}}], [{"name": "v", "emptyDir": {}}], "a volume has exactly one of configMap, secret"),
+    ("spec.podTemplate.volumes", [{"name": "v"}], [], "a volume has exactly one of configMap, secret"),
+    ("spec.podTemplate.volumes", [{"name": "kafkatrigger-v", "emptyDir": {}}], [], "names that start with kafkatrigger- are the operator's"),
+    ("spec.podTemplate", {"volumeMounts": [{"name": "v", "mountPath": "/v"}]},
+     {"volumeMounts": [{"name": "v", "mountPath": "/v"}], "volumes": [{"name": "v", "emptyDir": {}}]},
+     "podTemplate.volumeMounts names a volume that podTemplate.volumes does not have"),
+    ("spec.podTemplate", {"volumeMounts": [{"name": "v", "mountPath": "/run/kafkatrigger/x"}], "volumes": [{"name": "v", "emptyDir": {}}]},
+     {}, "mountPath is an absolute path, and /run/kafkatrigger is the operator's"),
+]  # fmt: skip
+
+GROUP = "source.groupId cannot change, nor be set or unset"
+
+# What the schema itself refuses, for the kinds of mistakes that people make.
+SCHEMA = [
+    ("spec.replicas", 3, "field not declared in schema"),
+    ("spec.source.topics", [], "should have at least 1 items"),
+    ("spec.source.topics", ["a", "a"], "duplicate"),
+    ("spec.source.topics", ["no spaces"], "should match"),
+    ("spec.kafka.bootstrapServers", ["kafka"], "should match"),
+    ("spec.transformation.function", "module.function", "should match"),
+    ("spec.delivery.ordering", "None", "supported values"),
+    ("spec.delivery.timeout", "30 seconds", "should match"),
+    ("spec.delivery.maxBufferedBytes", "64MB", "should match"),
+    ("spec.delivery.retry.attempts", 0, "greater than or equal to 1"),
+    ("spec.scaling.replicas", -1, "greater than or equal to 0"),
+    ("spec.podTemplate.securityContext", {"runAsUser": 0}, "field not declared in schema"),
+    ("spec.podTemplate.hostNetwork", True, "field not declared in schema"),
+]
+
+
+def with_value(path: str, value: Any) -> Body:
+    """The trigger with one field set."""
+    trigger = copy.deepcopy(TRIGGER)
+    *parents, last = path.split(".")
+    at = trigger
+    for name in parents:
+        at = at.setdefault(name, {})
+    at[last] = value
+    return trigger
+
+
+def apply(api: Api, trigger: Body, *, dry: bool = True) -> Body:
+    path = f"{TRIGGERS.format(trigger['metadata']['namespace'])}/{trigger['metadata']['name']}"
+    return api.apply(f"{path}?dryRun=All" if dry else path, trigger)
+
+
+@pytest.mark.parametrize(("path", "wrong", "right", "sentence"), RULES)
+def test_rule(api: Api, path: str, wrong: Any, right: Any, sentence: str) -> None:
+    with pytest.raises(RefusedError) as refusal:
+        apply(api, with_value(path, wrong))
+    assert sentence in str(refusal.value)
+    assert refusal.value.status == 422
+    apply(api, with_value(path, right))
+
+
+@pytest.mark.parametrize(("path", "wrong", "sentence"), SCHEMA)
+def test_schema(api: Api, path: str, wrong: Any, sentence: str) -> None:
+    with pytest.raises(RefusedError, match=sentence):
+        apply(api, with_value(path, wrong))
+
+
+@pytest.mark.parametrize(("before", "after"), [("a", "b"), ("a", None), (None, "a")])
+def test_group_id_is_immutable(api: Api, namespace: str, before: str | None, after: str | None) -> None:
+    def trigger(group: str | None) -> Body:
+        body = with_value("metadata.namespace", namespace)
+        body["spec"]["source"] |= {"groupId": group} if group else {}
+        return body
+
+    apply(api, trigger(before), dry=False)
+    apply(api, trigger(before), dry=False)
+    with pytest.raises(RefusedError, match=GROUP):
+        apply(api, trigger(after), dry=False)
+
+
+def test_every_rule_has_a_case() -> None:
+    sentences = [case[3] for case in RULES] + [GROUP]
+    for message in _messages(definition()):
+        assert any(message.startswith(sentence) or sentence in message for sentence in sentences), message
+
+
+def _messages(node: Any) -> Iterator[str]:
+    if isinstance(node, list):
+        for item in node:
+            yield from _messages(item)
+    elif isinstance(node, dict):
+        for rule in node.get("x-kubernetes-validations", []):
+            yield rule["message"]
+        for value in node.values():
+            yield from _messages(value)
