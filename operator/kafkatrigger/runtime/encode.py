@@ -59,8 +59,13 @@ class ResultEncoder:
         headers, partition = _checked_headers(item.headers), _checked_partition(item.partition)
         if item.key is SOURCE_KEY:
             return Output(value, headers=headers, partition=partition)
-        key = None if item.key is None else self._key(item.key)
-        return Output(value, key, source_key=False, headers=headers, partition=partition)
+        return Output(value, self._key_of(item), source_key=False, headers=headers, partition=partition)
+
+    def _key_of(self, item: Result) -> bytes | None:
+        try:
+            return None if item.key is None else self._key(item.key)
+        except InvalidResult as problem:
+            raise InvalidResult(f"as the key of a Result, {problem}") from None
 
 
 def outcome_size(outcome: Outcome) -> int:
@@ -91,12 +96,17 @@ def _only_results(items: list[Any]) -> Iterable[Result]:
 
 
 def _checked_headers(headers: Any) -> Headers:
-    for header in headers:
-        match header:
-            case (str(), bytes() | None):
-                continue
-        raise InvalidResult("the function returned a Result with a header that is no pair of str and bytes (or None)")
-    return [(name, value) for name, value in headers]
+    """Headers as pairs, from a list of anything that looks like one."""
+    if isinstance(headers, list | tuple) and all(map(_is_header, headers)):
+        return [(name, value) for name, value in headers]
+    raise InvalidResult("the function returned a Result whose headers are no list of pairs of str and bytes (or None)")
+
+
+def _is_header(header: Any) -> bool:
+    match header:
+        case (str(), bytes() | None):
+            return True
+    return False
 
 
 def _checked_partition(partition: Any) -> int | None:
