@@ -28,6 +28,9 @@ def _parser() -> argparse.ArgumentParser:
     images.add_argument("targets", nargs="*", metavar="TARGET", help=f"some of: {', '.join(TARGETS)} (default: all)")
     images.add_argument("--file", type=Path, help="a Dockerfile of your own, with its folder as context")
     images.add_argument("--tag", help="the name of the image that is built from --file")
+    images.add_argument(
+        "--build-arg", action="append", default=[], metavar="NAME=VALUE", help="of the Dockerfile given with --file"
+    )
     found.add_parser("tools", help="only the programs that tests start themselves")
     found.add_parser("kafka", help="run Apache Kafka in the cluster")
     found.add_parser("status", help="say what is up")
@@ -55,19 +58,22 @@ def _run(parsed: argparse.Namespace) -> None:
         case "all":
             commands.everything(provider.choose(audit=parsed.audit))
         case "tools":
-            commands.tools(provider.choose())
+            commands.tools()
         case "images":
-            commands.images(provider.choose(), commands.selected(parsed.targets, parsed.file, parsed.tag))
+            commands.images(
+                provider.choose(), commands.selected(parsed.targets, parsed.file, parsed.tag, parsed.build_arg)
+            )
         case "kafka":
             commands.kafka(provider.choose())
         case "status":
             commands.status(provider.choose())
         case "down":
-            provider.choose().down()
+            provider.down()
         case "clean":
-            provider.choose().down()
+            provider.down()
             buildah.release()
             shutil.rmtree(CACHE, ignore_errors=True)
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from . import base_image, containerd, host_settings
@@ -45,10 +46,11 @@ def exists(image: str) -> bool:
     return succeeds([*_BUILDAH, "inspect", "--type", "image", image])
 
 
-def build(dockerfile: Path, context: Path, image: str, target: str | None, base_name: str) -> None:
+def build(dockerfile: Path, context: Path, image: str, target: str | None, arguments: Mapping[str, str]) -> None:
     """Builds one image; layers whose inputs are unchanged are taken from the store."""
     volumes = [f"--volume={source}:{place}:ro" for source, place in host_settings.mounts().items()]
-    options = [f"--build-arg=BASE={base_name}", f"--tag={image}", *([f"--target={target}"] if target else [])]
+    given = [f"--build-arg={name}={value}" for name, value in arguments.items()]
+    options = [*given, f"--tag={image}", *([f"--target={target}"] if target else [])]
     command = [*_BUILDAH, "build", "--isolation=chroot", "--layers", "--pull-never", *volumes, *options]
     _SCRATCH.mkdir(parents=True, exist_ok=True)
     with lock("images"):

@@ -7,17 +7,17 @@ from .errors import ClusterError
 from .images import Image, of_kafka, of_target, of_user
 from .programs import COREDNS_PROGRAM, HELM_PROGRAM, KIND_PROGRAM, KUBERNETES_PROGRAMS, PAUSE_PROGRAM, GoProgram
 from .provider import Provider
-from .settings import AUDIT_LOG, KAFKA, KUBECONFIG, KUBERNETES, TARGETS
+from .settings import AUDIT_LOG, KAFKA, KUBECONFIG, KUBERNETES, TARGETS, image_of
 from .steps import Plan, Step
 
 
 def up(provider: Provider) -> None:
-    Plan([*_programs(provider), _cluster(provider)]).run()
+    Plan([*_prepared(provider), _cluster(provider)]).run()
     _print_kubeconfig()
 
 
-def tools(provider: Provider) -> None:
-    Plan([*_programs(provider), _jars()]).run()
+def tools() -> None:
+    Plan([_packages(native=False), *_programs(), _jars()]).run()
 
 
 def images(provider: Provider, selection: list[Image]) -> None:
@@ -33,19 +33,23 @@ def kafka(provider: Provider) -> None:
 
 def everything(provider: Provider) -> None:
     project = _images(provider, [of_target(target) for target in TARGETS])
-    prepared = [*_programs(provider), *_base(provider), _jars()]
+    prepared = [*_prepared(provider), *_base(provider), _jars()]
     Plan([*prepared, _cluster(provider), *project, *_kafka(provider)]).run()
     _print_kafka(provider)
     _print_kubeconfig()
 
 
-def selected(targets: list[str], dockerfile: Path | None, tag: str | None) -> list[Image]:
+def selected(targets: list[str], dockerfile: Path | None, tag: str | None, build_args: list[str]) -> list[Image]:
     """The images that the arguments of `images` mean."""
     if dockerfile is None and tag is None:
         return [of_target(target) for target in targets or TARGETS]
     if dockerfile is None or tag is None or targets:
         raise ClusterError("--file and --tag belong together, and replace the names of targets")
-    return [of_user(dockerfile, tag)]
+    arguments = dict(each.split("=", 1) for each in build_args)
+    image = of_user(dockerfile, tag, arguments)
+    named = {*dockerfile.read_text().split(), *arguments.values()}
+    bases = [of_target(target) for target in TARGETS if image_of(target) in named]
+    return [*bases, image]
 
 
 def status(provider: Provider) -> None:
@@ -63,19 +67,27 @@ def status(provider: Provider) -> None:
         print(f"audit log: {AUDIT_LOG}")
 
 
-def _programs(provider: Provider) -> list[Step]:
-    """Programs are built one after the other: each uses all processors."""
-    steps = [
-        Step("packages", "installing Debian packages", lambda: packages.install_missing(provider.is_native)),
-        _go("kubernetes", f"building Kubernetes {KUBERNETES} (about 5 minutes, once)", (KUBERNETES_PROGRAMS,)),
-        _go("helm", "building helm (about 1 minute, once)", (HELM_PROGRAM,), "kubernetes"),
-    ]
+def _prepared(provider: Provider) -> list[Step]:
+    """What a cluster needs before it can start."""
+    steps = [_packages(provider.is_native), *_programs()]
     if provider.is_native:
         return [
             *steps,
             _go("coredns", "building CoreDNS (about 1 minute, once)", (COREDNS_PROGRAM, PAUSE_PROGRAM), "helm"),
         ]
     return [*steps, _go("kind", "building kind (about 1 minute, once)", (KIND_PROGRAM,), "helm")]
+
+
+def _packages(native: bool) -> Step:
+    return Step("packages", "installing Debian packages", lambda: packages.install_missing(native))
+
+
+def _programs() -> list[Step]:
+    """One after the other: each build uses all processors."""
+    return [
+        _go("kubernetes", f"building Kubernetes {KUBERNETES} (about 5 minutes, once)", (KUBERNETES_PROGRAMS,)),
+        _go("helm", "building helm (about 1 minute, once)", (HELM_PROGRAM,), "kubernetes"),
+    ]
 
 
 def _go(name: str, title: str, programs: tuple[GoProgram, ...], *needs: str) -> Step:

@@ -1,6 +1,7 @@
 """Builds images with a Docker engine and loads them into the kind cluster."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from .errors import ClusterError
@@ -13,8 +14,9 @@ def base() -> str:
     return PUBLIC_BASE_IMAGE
 
 
-def build(dockerfile: Path, context: Path, image: str, target: str | None, base_name: str) -> None:
-    options = [f"--build-arg=BASE={base_name}", f"--tag={image}", *([f"--target={target}"] if target else [])]
+def build(dockerfile: Path, context: Path, image: str, target: str | None, arguments: Mapping[str, str]) -> None:
+    given = [f"--build-arg={name}={value}" for name, value in arguments.items()]
+    options = [*given, f"--tag={image}", *([f"--target={target}"] if target else [])]
     run(["docker", "build", *options, "--file", dockerfile, context], env={"DOCKER_BUILDKIT": "1"})
 
 

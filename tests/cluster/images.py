@@ -3,8 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -22,7 +22,9 @@ class Builder(Protocol):
     """What a provider does with images; `buildah` and `docker` are those there are."""
 
     def base(self) -> str: ...
-    def build(self, dockerfile: Path, context: Path, image: str, target: str | None, base_name: str) -> None: ...
+    def build(
+        self, dockerfile: Path, context: Path, image: str, target: str | None, arguments: Mapping[str, str]
+    ) -> None: ...
     def load(self, image: str) -> None: ...
     def digest(self, image: str) -> str | None: ...
     def loaded(self) -> dict[str, str]: ...
@@ -37,14 +39,17 @@ class Image:
     context: Path
     inputs: tuple[Path, ...]
     target: str | None = None
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    """Build arguments beside BASE."""
 
     def build(self, builder: Builder) -> str | None:
         """Builds it; "cached" when it was built from the same."""
         base = builder.base()
-        key = f"{base} {digest_of(self.inputs)}"
+        arguments = {"BASE": base, **self.arguments}
+        key = f"{arguments} {digest_of(self.inputs)}"
         if builder.digest(self.name) and _built_from(self.name) == key:
             return "cached"
-        builder.build(self.dockerfile, self.context, self.name, self.target, base)
+        builder.build(self.dockerfile, self.context, self.name, self.target, arguments)
         _record(self.name, key)
         return None
 
@@ -69,10 +74,14 @@ def of_kafka() -> Image:
     return Image(KAFKA_IMAGE, dockerfile, jars, (dockerfile, kafka_jars.ENTRY.path / "libs"))
 
 
-def of_user(dockerfile: Path, name: str) -> Image:
+def of_user(dockerfile: Path, name: str, arguments: Mapping[str, str]) -> Image:
     """An image that a team builds on one of ours: everything beside its Dockerfile may be in it."""
+    if not dockerfile.is_file():
+        raise ClusterError(f"there is no file {dockerfile}")
     ours = tuple(REPOSITORY / name for name in _INPUTS)
-    return Image(name, dockerfile.resolve(), dockerfile.resolve().parent, (dockerfile.resolve().parent, *ours))
+    return Image(
+        name, dockerfile.resolve(), dockerfile.resolve().parent, (dockerfile.resolve().parent, *ours), None, arguments
+    )
 
 
 def digest_of(paths: Iterable[Path]) -> str:

@@ -104,7 +104,8 @@ StartText = Annotated[
             "x-kubernetes-int-or-string": True,
             "rules": [
                 [
-                    "type(self) == int ? self >= 0 : (self in ['earliest','latest'] || timestamp(self) >= timestamp('1970-01-01T00:00:00Z'))",
+                    "type(self) == int ? self >= 0 : "
+                    "(self in ['earliest','latest'] || timestamp(self) >= timestamp('1970-01-01T00:00:00Z'))",
                     "write earliest, latest, epoch milliseconds (not negative) or an RFC 3339 time with its zone",
                 ]
             ],
@@ -150,7 +151,8 @@ class Source(Model):
     partition_timestamps: dict[str, Annotated[dict[str, Milliseconds], Field(max_length=1000)]] = Field(
         default_factory=dict,
         max_length=100,
-        description="Topic -> partition -> epoch milliseconds to start at, where no offset is committed. Wins over initialOffsetResetPolicy.",
+        description="Topic -> partition -> epoch milliseconds to start at, where no offset is committed. "
+        "Wins over initialOffsetResetPolicy.",
         json_schema_extra={
             "rules": [
                 [
@@ -277,7 +279,8 @@ class Response(Model):
     create: bool = Field(default=True, description="Create the topic when it is missing.")
     headers: Literal["None", "Source", "All"] = Field(
         default="None",
-        description="Headers of a response: None, those of the source message, or All (also kafkatrigger.source.topic, .partition, .offset and .timestamp).",
+        description="Headers of a response: None, those of the source message, or All "
+        "(also kafkatrigger.source.topic, .partition, .offset and .timestamp).",
     )
 
 
@@ -348,7 +351,8 @@ class Volume(Model):
 
     RULES = (
         (
-            "[has(self.configMap), has(self.secret), has(self.emptyDir), has(self.projected), has(self.persistentVolumeClaim)].filter(x, x).size() == 1",
+            "[has(self.configMap), has(self.secret), has(self.emptyDir), has(self.projected), has(self.persistentVolumeClaim)]"
+            ".filter(x, x).size() == 1",
             "a volume has exactly one of configMap, secret, emptyDir, projected, persistentVolumeClaim",
         ),
     )
@@ -467,12 +471,15 @@ class KafkaTriggerSpec(Model):
             "response.topic is also a source topic, so responses would trigger themselves: choose another response.topic",
         ),
         (
-            "!has(self.delivery) || !has(self.delivery.deadLetter) || !has(self.delivery.deadLetter.topic) || !(self.delivery.deadLetter.topic in self.source.topics)",
+            "!has(self.delivery) || !has(self.delivery.deadLetter) || !has(self.delivery.deadLetter.topic) || "
+            "!(self.delivery.deadLetter.topic in self.source.topics)",
             "delivery.deadLetter.topic is also a source topic, so dead letters would trigger themselves: choose another topic",
         ),
         (
-            "!has(self.response) || !has(self.delivery) || !has(self.delivery.deadLetter) || !has(self.delivery.deadLetter.topic) || self.delivery.deadLetter.topic != self.response.topic",
-            "delivery.deadLetter.topic and response.topic are the same, so readers could not tell results from failures: choose another",
+            "!has(self.response) || !has(self.delivery) || !has(self.delivery.deadLetter) || "
+            "!has(self.delivery.deadLetter.topic) || self.delivery.deadLetter.topic != self.response.topic",
+            "delivery.deadLetter.topic and response.topic are the same, so readers could not tell results from failures: "
+            "choose another",
         ),
         (
             "!has(self.podTemplate) || !has(self.podTemplate.terminationGracePeriodSeconds) || "
