@@ -1,8 +1,6 @@
 """An Apache Kafka as a process of this machine, for tests: real, single node, gone when the context ends."""
 
-import shutil
 import signal
-import tempfile
 import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
@@ -11,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from . import kafka_jars
+from . import kafka_jars, scratch
 from .process import Daemon, Process
 from .shell import run
 from .waiting import free_ports
@@ -64,7 +62,7 @@ class HostBroker:
     def __post_init__(self) -> None:
         port, self._controller_port = free_ports(2)
         self.port = self.port or port
-        self.folder = Path(tempfile.mkdtemp(prefix="kafkatrigger-kafka-"))
+        self.folder = scratch.new_folder("kafka")
 
     @property
     def bootstrap(self) -> str:
@@ -89,8 +87,7 @@ class HostBroker:
 
     def kill(self) -> None:
         """A crash."""
-        if process := self._daemon.process():
-            process.kill()
+        self._daemon.kill()
 
     def freeze(self) -> None:
         """Keeps its connections open and answers nothing, as a broker that hangs or a network that drops packets."""
@@ -140,15 +137,11 @@ class HostBroker:
         try:
             self.start()
         except BaseException:
-            self._remove()
+            scratch.remove(self.folder)
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._remove()
-
-    def _remove(self) -> None:
-        self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        scratch.remove(self.folder)

@@ -1,5 +1,6 @@
 """What the commands consist of: steps, and which of them must wait for which."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from . import base_image, kafka_in_cluster, kafka_jars, native, packages
@@ -39,16 +40,19 @@ def everything(provider: Provider) -> None:
     _print_kubeconfig()
 
 
-def selected(targets: list[str], dockerfile: Path | None, tag: str | None, build_args: list[str]) -> list[Image]:
+def selected(
+    targets: list[str], dockerfile: Path | None, tag: str | None, build_args: Sequence[str] = ()
+) -> list[Image]:
     """The images that the arguments of `images` mean."""
     if dockerfile is None and tag is None:
         return [of_target(target) for target in targets or TARGETS]
     if dockerfile is None or tag is None or targets:
         raise ClusterError("--file and --tag belong together, and replace the names of targets")
-    arguments = dict(each.split("=", 1) for each in build_args)
+    arguments = {name: value for name, _, value in (each.partition("=") for each in build_args)}
     image = of_user(dockerfile, tag, arguments)
-    named = {*dockerfile.read_text().split(), *arguments.values()}
-    bases = [of_target(target) for target in TARGETS if image_of(target) in named]
+    # Those of ours that it builds on come first, so that it never gets an older one.
+    said = [dockerfile.read_text(), *build_args]
+    bases = [of_target(target) for target in TARGETS if any(image_of(target) in text for text in said)]
     return [*bases, image]
 
 

@@ -1,12 +1,11 @@
 """etcd, kube-apiserver and the controllers: started here for the native cluster and for tests that need no node."""
 
-import shutil
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from . import scratch
 from .api_client import ApiClient
 from .certificates import Authority, Pair
 from .process import Daemon
@@ -152,7 +151,7 @@ class ControlPlane:
     def __post_init__(self) -> None:
         port, etcd_port, etcd_peer_port = free_ports(3)
         self._settings = ControlPlaneSettings(
-            folder=Path(tempfile.mkdtemp(prefix="kafkatrigger-api-")),
+            folder=scratch.new_folder("api"),
             address="127.0.0.1",
             port=port,
             etcd_port=etcd_port,
@@ -181,11 +180,7 @@ class ControlPlane:
             start_controller_manager(self._settings, "--bind-address=127.0.0.1", f"--secure-port={free_ports(1)[0]}")
 
     def stop(self) -> None:
-        for name in ("kube-controller-manager", "kube-apiserver", "etcd"):
-            # It has nothing to hand over, so nothing is gained by asking politely.
-            if process := self._settings.daemon(name).process():
-                process.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        scratch.remove(self.folder)
 
     def __enter__(self) -> Self:
         try:

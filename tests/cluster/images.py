@@ -78,10 +78,9 @@ def of_user(dockerfile: Path, name: str, arguments: Mapping[str, str]) -> Image:
     """An image that a team builds on one of ours: everything beside its Dockerfile may be in it."""
     if not dockerfile.is_file():
         raise ClusterError(f"there is no file {dockerfile}")
-    ours = tuple(REPOSITORY / name for name in _INPUTS)
-    return Image(
-        name, dockerfile.resolve(), dockerfile.resolve().parent, (dockerfile.resolve().parent, *ours), None, arguments
-    )
+    file = dockerfile.resolve()
+    inputs = (file.parent, *(REPOSITORY / ours for ours in _INPUTS))
+    return Image(name, file, file.parent, inputs, arguments=arguments)
 
 
 def digest_of(paths: Iterable[Path]) -> str:

@@ -8,15 +8,17 @@ from .cache import lock
 from .errors import ClusterError
 from .programs import KIND_PROGRAM
 from .settings import CACHE, KAFKA_NODE_PORT, KIND_NODE_IMAGE, KUBECONFIG, NAME
-from .shell import output_of, run, succeeds
+from .shell import run, succeeds
 
 HOST_ADDRESS = "127.0.0.1"
 
 
 def usable() -> bool:
-    """Whether a Docker engine answers and the node image is there or can be had."""
+    """Whether a Docker engine answers, and the node image is there or can be had."""
     if not shutil.which("docker") or not succeeds(["docker", "info"]):
         return False
+    if _exists():
+        return True
     return succeeds(["docker", "image", "inspect", KIND_NODE_IMAGE]) or succeeds(["docker", "pull", KIND_NODE_IMAGE])
 
 
@@ -44,9 +46,10 @@ def healthy() -> bool:
 
 
 def down() -> None:
+    if not _exists():
+        return
     with lock("cluster"):
-        if _exists():
-            _delete()
+        _delete()
         KUBECONFIG.unlink(missing_ok=True)
 
 
@@ -55,7 +58,7 @@ def load_image(image: str) -> None:
 
 
 def _exists() -> bool:
-    return NAME in output_of([_program(), "get", "clusters"]).split()
+    return shutil.which("docker") is not None and succeeds(["docker", "container", "inspect", node()])
 
 
 def _delete() -> None:

@@ -137,6 +137,11 @@ class Daemon:
             process.end(seconds)
         self._pid_file.unlink(missing_ok=True)
 
+    def kill(self) -> None:
+        if process := self.process():
+            process.kill()
+        self._pid_file.unlink(missing_ok=True)
+
     def failure(self, what: str) -> ClusterError:
         tail = self.log.read_text(errors="replace").splitlines()[-_LINES_SHOWN:] if self.log.exists() else []
         return ClusterError("\n".join([f"{self.name} {what}", *(f"    {line}" for line in tail)]), log=self.log)

@@ -1,6 +1,7 @@
 """Which kind of cluster this machine gets, and what differs between the two."""
 
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,7 +17,6 @@ class Provider:
     host_address: str
     """Where programs of this machine reach the node ports."""
     up: Callable[[], str | None]
-    down: Callable[[], None]
     is_up: Callable[[], bool]
     builder: Builder
 
@@ -35,18 +35,22 @@ def choose(*, audit: bool = False) -> Provider:
     try:
         native.check_machine()
     except ClusterError as error:
+        reason = f"no cluster can run on this machine: no usable Docker engine answers, and {error}"
         advice = "start a Docker engine that can have kind's node image, or run this as root on Debian 12 or newer"
-        raise UnsupportedMachineError(
-            f"no cluster can run on this machine: no usable Docker engine answers, and {error}", advice
-        ) from error
+        raise UnsupportedMachineError(reason, advice) from error
     return _native(audit)
 
 
+def down() -> None:
+    """Ends the cluster of either provider, and what is left of one."""
+    if os.geteuid() == 0:
+        native.down()
+    kind.down()
+
+
 def _native(audit: bool) -> Provider:
-    return Provider(
-        "native", NODE_ADDRESS, functools.partial(native.up, audit=audit), native.down, native.healthy, buildah
-    )
+    return Provider("native", NODE_ADDRESS, functools.partial(native.up, audit=audit), native.healthy, buildah)
 
 
 def _kind() -> Provider:
-    return Provider("kind", kind.HOST_ADDRESS, kind.up, kind.down, kind.healthy, docker)
+    return Provider("kind", kind.HOST_ADDRESS, kind.up, kind.healthy, docker)

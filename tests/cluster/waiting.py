@@ -1,10 +1,13 @@
 """Waiting for a condition."""
 
+import random
 import socket
 import time
 from collections.abc import Callable
 
 from .errors import ClusterError
+
+_SERVER_PORTS = (15000, 30000)
 
 
 def holds_within(seconds: float, condition: Callable[[], bool]) -> bool:
@@ -32,12 +35,25 @@ def accepts_connections(host: str, port: int) -> bool:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback device that nobody listens on now; held together, so that all of them differ."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Ports of the loopback device that nobody listens on now.
+
+    They are below those that the kernel gives to outgoing connections. Otherwise a client that tries again and again
+    while its server is down is connected to itself one day, and holds the port when the server comes back.
+    """
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(*_SERVER_PORTS)
+        if port not in found and _is_free(port):
+            found.append(port)
+    return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as candidate:
+        # As servers do: a port that was in use a moment ago counts as free.
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            candidate.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
