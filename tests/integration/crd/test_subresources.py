@@ -15,8 +15,20 @@ def make(api: Api, namespace: str) -> str:
 
 
 def status() -> Body:
-    ready = {"type": "Ready", "status": "False", "reason": "TopicNotFound", "message": "no", "lastTransitionTime": "2026-01-01T00:00:00Z"}
-    return {"conditions": [ready], "topicsText": "machine-data", "lag": 12, "replicas": 2, "selector": selector_text("rul")}
+    ready = {
+        "type": "Ready",
+        "status": "False",
+        "reason": "TopicNotFound",
+        "message": "no",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    return {
+        "conditions": [ready],
+        "topicsText": "machine-data",
+        "lag": 12,
+        "replicas": 2,
+        "selector": selector_text("rul"),
+    }
 
 
 def test_printed_columns(api: Api, control_plane: ControlPlane, namespace: str) -> None:

@@ -1,0 +1,214 @@
+"""The objects of a trigger: made, changed, mended, removed, and nobody else's touched."""
+
+import json
+import time
+
+import pytest
+
+from tests.cluster.control_plane import ControlPlane
+from tests.integration.controller.operator_process import running_operator
+from tests.integration.controller.world import World
+from tests.support.kubernetes import BUDGETS, CONFIG_MAPS, DEPLOYMENTS, TRIGGERS, Api, Body
+from tests.support.waiting import until
+
+COLLECTIONS = (CONFIG_MAPS, DEPLOYMENTS, BUDGETS)
+
+
+def versions(world: World) -> list[str]:
+    return [each["metadata"]["resourceVersion"] for each in [world.trigger(), *world.children()]]
+
+
+def settled(world: World) -> None:
+    """Waits for the last write that a new trigger causes: the answer of the brokers."""
+    world.wait_condition("Connected", "False", "BrokersUnreachable")
+    world.pods(1)
+    until(lambda: world.trigger()["status"]["replicas"] == 1)
+    time.sleep(0.5)
+
+
+def test_a_trigger_gets_its_objects(world: World) -> None:
+    trigger = world.apply()
+    for child in world.children():
+        metadata = child["metadata"]
+        assert metadata["ownerReferences"] == [
+            {
+                "apiVersion": "kafkatrigger.dev/v1alpha1",
+                "kind": "KafkaTrigger",
+                "name": "rul",
+                "uid": trigger["metadata"]["uid"],
+                "controller": True,
+                "blockOwnerDeletion": False,
+            }
+        ]
+        assert metadata["labels"]["app.kubernetes.io/instance"] == "rul"
+        assert [each["manager"] for each in metadata["managedFields"] if each["operation"] == "Apply"] == [
+            "kafkatrigger"
+        ]
+    config = json.loads(world.child(CONFIG_MAPS)["data"]["consumer.json"])
+    assert config["groupId"] == f"test.{world.namespace}.rul"
+    assert config["timeout"] == 60.0
+
+
+def test_the_trigger_itself_is_left_alone(world: World) -> None:
+    world.apply()
+    settled(world)
+    metadata = world.trigger()["metadata"]
+    assert "annotations" not in metadata
+    assert "finalizers" not in metadata
+    assert metadata["generation"] == 1
+    assert [each.get("subresource") for each in metadata["managedFields"]] == [None, "status"]
+
+
+def test_a_change_reaches_the_objects(world: World) -> None:
+    world.apply()
+    before = world.child(DEPLOYMENTS)["spec"]["template"]["metadata"]["annotations"]
+    world.apply(source={"topics": ["a", "b"]}, runtime={"image": "example.com/mine:2", "workers": 3})
+
+    def changed() -> bool:
+        return (
+            world.child(DEPLOYMENTS)["spec"]["template"]["spec"]["initContainers"][0]["image"] == "example.com/mine:2"
+        )
+
+    until(changed, 10, "the new image")
+    template = world.child(DEPLOYMENTS)["spec"]["template"]
+    assert template["spec"]["initContainers"][0]["args"][-1] == "3"
+    for name in ("config-hash", "template-hash"):
+        assert template["metadata"]["annotations"][f"kafkatrigger.dev/{name}"] != before[f"kafkatrigger.dev/{name}"]
+    assert json.loads(world.child(CONFIG_MAPS)["data"]["consumer.json"])["topics"] == ["a", "b"]
+
+
+def test_fields_that_are_no_longer_said_go_away(world: World) -> None:
+    world.apply(podTemplate={"nodeSelector": {"disk": "fast"}})
+    assert world.child(DEPLOYMENTS)["spec"]["template"]["spec"]["nodeSelector"] == {"disk": "fast"}
+    world.apply()
+    until(lambda: "nodeSelector" not in world.child(DEPLOYMENTS)["spec"]["template"]["spec"], 10, "no nodeSelector")
+
+
+def test_a_deleted_object_is_made_again(world: World) -> None:
+    world.apply()
+    world.pods(1)
+    before = {each["kind"]: each["metadata"]["uid"] for each in world.children()}
+    for collection in COLLECTIONS:
+        world.api.delete(world.path(collection, "rul-consumer"))
+
+    def all_new() -> bool:
+        return not {each["metadata"]["uid"] for each in world.children()} & set(before.values())
+
+    until(all_new, 15, "new objects")
+
+
+def test_drift_is_mended(world: World) -> None:
+    world.apply()
+    world.pods(1)
+    wanted = world.child(CONFIG_MAPS)["data"]
+    world.api.merge(world.path(DEPLOYMENTS, "rul-consumer"), {"spec": {"replicas": 7}})
+    world.api.merge(world.path(CONFIG_MAPS, "rul-consumer"), {"data": {"consumer.json": "{}"}})
+    world.api.merge(world.path(BUDGETS, "rul-consumer"), {"spec": {"maxUnavailable": 5}})
+    world.wait_replicas(1)
+    until(lambda: world.child(CONFIG_MAPS)["data"] == wanted, 10, "the old data")
+    until(lambda: world.child(BUDGETS)["spec"]["maxUnavailable"] == 1, 10, "the old budget")
+
+
+def test_lost_labels_come_back(world: World) -> None:
+    world.apply()
+    world.pods(1)
+    path = world.path(DEPLOYMENTS, "rul-consumer")
+    for _ in range(2):
+        world.api.merge(path, {"metadata": {"labels": {"app.kubernetes.io/managed-by": None}}})
+        until(lambda: "app.kubernetes.io/managed-by" in world.child(DEPLOYMENTS)["metadata"]["labels"], 10, "the label")
+        world.api.merge(path, {"spec": {"replicas": 3}})
+        world.wait_replicas(1)
+
+
+def test_what_is_no_longer_desired_is_deleted(world: World) -> None:
+    world.apply()
+    world.pods(1)
+    owned, foreign = _config_map(world, "old"), _config_map(world, "foreign")
+    foreign["metadata"]["ownerReferences"] = []
+    world.api.apply(world.path(CONFIG_MAPS, "foreign"), foreign)
+    world.api.apply(world.path(CONFIG_MAPS, "old"), owned)
+    until(lambda: world.api.get(world.path(CONFIG_MAPS, "old")) is None, 10, "the deletion")
+    assert world.api.get(world.path(CONFIG_MAPS, "foreign"))
+
+
+def test_nothing_is_written_when_nothing_changes(world: World) -> None:
+    world.apply()
+    settled(world)
+    before = versions(world)
+    time.sleep(13)  # longer than a check of unreachable brokers takes to come round
+    assert versions(world) == before
+
+
+def test_restarted_operator_writes_nothing(
+    api: Api, namespace: str, control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    world = World(api, namespace)
+    with running_operator(control_plane.kubeconfig, tmp_path_factory.mktemp("first"), watchNamespaces=[namespace]):
+        world.apply()
+        settled(world)
+    before = versions(world)
+    with running_operator(control_plane.kubeconfig, tmp_path_factory.mktemp("second"), watchNamespaces=[namespace]):
+        time.sleep(8)
+        assert versions(world) == before
+    world.remove_triggers()
+
+
+def test_deletion_needs_no_operator(
+    api: Api, namespace: str, control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    world = World(api, namespace)
+    with running_operator(control_plane.kubeconfig, tmp_path_factory.mktemp("operator"), watchNamespaces=[namespace]):
+        world.apply()
+        world.pods(1)
+    bystander = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "bystander"}, "data": {}}
+    api.apply(world.path(CONFIG_MAPS, "bystander"), bystander)
+    world.delete()
+    for collection in COLLECTIONS:
+        until(lambda path=world.path(collection, "rul-consumer"): api.get(path) is None, 30, f"no {collection}")  # type: ignore[misc]
+    assert api.get(world.path(TRIGGERS, "rul")) is None
+    assert api.get(world.path(CONFIG_MAPS, "bystander"))
+
+
+def test_an_object_of_somebody_else_is_not_taken(world: World) -> None:
+    theirs = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "rul-consumer"}, "data": {"theirs": "1"}}
+    world.api.apply(world.path(CONFIG_MAPS, "rul-consumer"), theirs)
+    world.apply()
+    condition = world.wait_condition("Deployed", "False", "NameTaken")
+    assert "ConfigMap rul-consumer" in condition["message"]
+    assert world.child(CONFIG_MAPS)["data"] == {"theirs": "1"}
+    world.api.delete(world.path(CONFIG_MAPS, "rul-consumer"))
+    world.wait_condition("Deployed", "False", "Progressing")
+    assert "consumer.json" in world.child(CONFIG_MAPS)["data"]
+
+
+def test_a_trigger_that_is_made_again_gets_objects_of_its_own(world: World) -> None:
+    world.apply()
+    world.pods(1)
+    old = world.child(DEPLOYMENTS)["metadata"]["uid"]
+    world.delete()
+    uid = world.apply()["metadata"]["uid"]
+    until(lambda: world.child(DEPLOYMENTS)["metadata"]["uid"] != old, 20, "a new Deployment")
+    until(
+        lambda: all(each["metadata"]["ownerReferences"][0]["uid"] == uid for each in world.children()), 20, "new owners"
+    )
+
+
+def test_orphans_are_taken_up_again(world: World) -> None:
+    world.apply()
+    world.pods(1)
+    old = world.child(DEPLOYMENTS)["metadata"]["uid"]
+    world.api.call("DELETE", world.path(TRIGGERS, "rul"), {"propagationPolicy": "Orphan"})
+    until(lambda: not world.child(DEPLOYMENTS)["metadata"].get("ownerReferences"), 10, "the orphan")
+    uid = world.apply()["metadata"]["uid"]
+
+    def adopted() -> bool:
+        return world.child(DEPLOYMENTS)["metadata"].get("ownerReferences", [{}])[0].get("uid") == uid
+
+    until(adopted, 10, "the adoption")
+    assert world.child(DEPLOYMENTS)["metadata"]["uid"] == old
+
+
+def _config_map(world: World, name: str) -> Body:
+    like = world.child(CONFIG_MAPS)["metadata"]
+    metadata = {"name": name, "labels": like["labels"], "ownerReferences": like["ownerReferences"]}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {}}

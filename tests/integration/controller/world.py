@@ -1,0 +1,142 @@
+"""A namespace as a test acts on it, and what it waits for there."""
+
+import copy
+from typing import Any
+
+from tests.support.kubernetes import BUDGETS, CONFIG_MAPS, DEPLOYMENTS, EVENTS, PODS, TRIGGERS, Api, Body
+from tests.support.waiting import until
+
+PATIENCE = 20.0
+NOWHERE = "127.0.0.1:1"
+"""A broker that never answers."""
+
+
+class World:
+    """Triggers, their objects and conditions in one namespace."""
+
+    def __init__(self, api: Api, namespace: str) -> None:
+        self.api, self.namespace = api, namespace
+        self.servers = [NOWHERE]
+
+    def path(self, collection: str, name: str = "") -> str:
+        return collection.format(self.namespace) + (f"/{name}" if name else "")
+
+    def apply(self, name: str = "rul", **spec: Any) -> Body:
+        """Applies a trigger; keywords replace parts of its spec."""
+        whole = {
+            "kafka": {"bootstrapServers": self.servers},
+            "source": {"topics": ["machine-data"]},
+            "transformation": {"function": "package.module:function"},
+            **spec,
+        }
+        manifest = {
+            "apiVersion": "kafkatrigger.dev/v1alpha1",
+            "kind": "KafkaTrigger",
+            "metadata": {"name": name},
+            "spec": whole,
+        }
+        return self.api.apply(self.path(TRIGGERS, name), manifest)
+
+    def trigger(self, name: str = "rul") -> Body:
+        return self.api.call("GET", self.path(TRIGGERS, name))
+
+    def delete(self, name: str = "rul") -> None:
+        self.api.delete(self.path(TRIGGERS, name))
+
+    def remove_triggers(self) -> None:
+        for trigger in self.api.items(self.path(TRIGGERS)):
+            self.delete(trigger["metadata"]["name"])
+
+    def conditions(self, name: str = "rul") -> dict[str, Body]:
+        status = self.trigger(name).get("status", {})
+        return {each["type"]: each for each in status.get("conditions", [])}
+
+    def wait_condition(self, kind: str, status: str, reason: str, name: str = "rul") -> Body:
+        """The condition, once it has this status and reason."""
+
+        def reached() -> Body | None:
+            condition = self.conditions(name).get(kind, {})
+            return condition if (condition.get("status"), condition.get("reason")) == (status, reason) else None
+
+        try:
+            condition = until(reached, PATIENCE)
+        except AssertionError:
+            raise AssertionError(f"{kind} never became {status} {reason}: {self.conditions(name)}") from None
+        assert condition is not None
+        assert condition["observedGeneration"] == self.trigger(name)["metadata"]["generation"]
+        return condition
+
+    def wait_gone(self, kind: str, name: str = "rul") -> None:
+        until(lambda: kind not in self.conditions(name), PATIENCE, f"no condition {kind}")
+
+    def child(self, collection: str, name: str = "rul") -> Body:
+        """An object of a trigger, once it is there."""
+        path = self.path(collection, f"{name}-consumer")
+        return copy.deepcopy(until(lambda: self.api.get(path) or {}, PATIENCE, path))
+
+    def children(self, name: str = "rul") -> list[Body]:
+        return [self.child(collection, name) for collection in (CONFIG_MAPS, DEPLOYMENTS, BUDGETS)]
+
+    def replicas(self, name: str = "rul") -> int:
+        count: int = self.child(DEPLOYMENTS, name)["spec"]["replicas"]
+        return count
+
+    def wait_replicas(self, count: int, name: str = "rul") -> None:
+        until(lambda: self.replicas(name) == count, PATIENCE, f"{count} replicas")
+
+    def pods(self, count: int, name: str = "rul") -> list[Body]:
+        """The pods of a trigger, once there are so many."""
+        selector = f"app.kubernetes.io/instance={name},app.kubernetes.io/component=consumer"
+        path = f"{self.path(PODS)}?labelSelector={selector}"
+
+        def found() -> list[Body]:
+            pods = [pod for pod in self.api.items(path) if "deletionTimestamp" not in pod["metadata"]]
+            return pods if len(pods) == count else []
+
+        return until(found, PATIENCE, f"{count} pods")
+
+    def set_pod(self, pod: Body, *, ready: bool, ip: str = "127.0.0.1") -> None:
+        """Does what a kubelet would report."""
+        running = {"state": {"running": {}}, "ready": True, "restartCount": 0, "imageID": "", "started": True}
+        conditions = [
+            {"type": "Ready", "status": str(ready)},
+            {"type": "ContainersReady", "status": str(ready)},
+            {"type": "PodScheduled", "status": "True"},
+        ]
+        status = {
+            "phase": "Running",
+            "podIP": ip,
+            "podIPs": [{"ip": ip}],
+            "conditions": conditions,
+            "initContainerStatuses": [{"name": "runtime", "image": "r", **running}],
+            "containerStatuses": [{"name": "consumer", "image": "c", **running, "ready": ready}],
+        }
+        self.api.merge(f"{self.path(PODS, pod['metadata']['name'])}/status", {"status": status})
+
+    def set_waiting(self, pod: Body, container: str, reason: str, message: str) -> None:
+        """A container that the kubelet cannot start."""
+        waiting = {"state": {"waiting": {"reason": reason, "message": message}}}
+        status = {
+            "name": container,
+            "image": f"example.com/{container}:1",
+            "ready": False,
+            "restartCount": 3,
+            "imageID": "",
+            **waiting,
+        }
+        field = "initContainerStatuses" if container == "runtime" else "containerStatuses"
+        scheduled = [{"type": "PodScheduled", "status": "True"}]
+        body = {"status": {"phase": "Pending", "conditions": scheduled, field: [status]}}
+        self.api.merge(f"{self.path(PODS, pod['metadata']['name'])}/status", body)
+
+    def events(self, name: str = "rul") -> list[tuple[str, str]]:
+        """Type and reason of the events about a trigger."""
+        found = self.api.items(
+            f"{self.path(EVENTS)}?fieldSelector=involvedObject.kind=KafkaTrigger,involvedObject.name={name}"
+        )
+        return [(each["type"], each["reason"]) for each in found]
+
+    def wait_event(self, kind: str, reason: str, name: str = "rul") -> None:
+        until(
+            lambda: (kind, reason) in self.events(name), PATIENCE, f"the event {reason}; there are {self.events(name)}"
+        )
