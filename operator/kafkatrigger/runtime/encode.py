@@ -19,6 +19,7 @@ import orjson
 
 from kafkatrigger.api.frames import Format, Headers, Outcome, Output, Outputs
 
+from .errors import kind_of
 from .function import SOURCE_KEY, Result
 
 Encode = Callable[[Any], bytes]
@@ -90,7 +91,7 @@ def _only_results(items: list[Any]) -> Iterable[Result]:
     for item in items:
         if type(item) is not Result:
             raise InvalidResult(
-                f"the function returned a list of Result and {_name(item)}: make every item a Result, or yield them"
+                f"the function returned a list of Result and {kind_of(item)}: make every item a Result, or yield them"
             )
     return items
 
@@ -137,14 +138,14 @@ def _json_default(value: Any) -> Any:
 def _json_problem(value: Any, error: Exception) -> str:
     culprit = str(error).removeprefix("Type is not JSON serializable: ")
     if culprit == str(error):
-        return f"the function returned {_name(value)} that JSON cannot express: {error}"
-    what = _name(value) if culprit == type(value).__name__ else f"{_name(value)} that contains a {culprit}"
+        return f"the function returned {kind_of(value)} that JSON cannot express: {error}"
+    what = kind_of(value) if culprit == type(value).__name__ else f"{kind_of(value)} that contains a {culprit}"
     return f"the function returned {what}, which JSON cannot express: return numbers, text, booleans, lists or dicts"
 
 
 def _text(value: Any) -> bytes:
     if not isinstance(value, str):
-        raise InvalidResult(f"the function returned {_name(value)}, but the trigger's format is String: return str")
+        raise InvalidResult(f"the function returned {kind_of(value)}, but the trigger's format is String: return str")
     try:
         return value.encode()
     except UnicodeEncodeError as error:
@@ -154,13 +155,7 @@ def _text(value: Any) -> bytes:
 def _bytes(value: Any) -> bytes:
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
-    raise InvalidResult(f"the function returned {_name(value)}, but the trigger's format is Bytes: return bytes")
-
-
-def _name(value: Any) -> str:
-    """`a dict`, `an int`."""
-    name = type(value).__name__
-    return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"
+    raise InvalidResult(f"the function returned {kind_of(value)}, but the trigger's format is Bytes: return bytes")
 
 
 _ENCODERS: dict[Format, Encode] = {"JSON": _json, "String": _text, "Bytes": _bytes}

@@ -26,6 +26,12 @@ def class_name(error: BaseException) -> str:
     return bounded(name, 200)
 
 
+def kind_of(value: object) -> str:
+    """`a dict`, `an int`."""
+    name = type(value).__name__
+    return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"
+
+
 def text_of(error: BaseException) -> str:
     """The exception's text, even where its own `__str__` fails."""
     try:

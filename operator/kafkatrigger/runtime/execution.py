@@ -16,6 +16,9 @@ from .results import ResultStream
 
 NOT_RUN = NotRun()
 FLUSH_BYTES = 1 << 20
+OUTCOME_BYTES = 64 << 20
+"""Far more than brokers take, far less than a frame may have."""
+TOO_LARGE = Failed("InvalidResult", "InvalidResult", "the function returned more than 64 MiB: return less", True)
 log = logging.getLogger("kafkatrigger.runtime")
 
 
@@ -87,16 +90,25 @@ class Execution:
             except BaseException as error:  # noqa: BLE001 - a function that calls sys.exit() has failed, no more
                 append(self._failed(self._failure(error), topic, partition, key, offset, attempt, error))
                 continue
-            append(outcome)
             if room < 0:
                 room = FLUSH_BYTES
+                append(self._bounded(outcome, topic, partition, key, offset, attempt))
                 self._flush()
+                continue
+            append(outcome)
         self._flush()
 
     def _flush(self) -> None:
         """Sends the outcomes with the clock stopped: waiting for the consumer is not the function's fault."""
         self._progress.clear()
         self._results.flush()
+
+    def _bounded(
+        self, outcome: Outcome, topic: str, partition: int, key: bytes | None, offset: int, attempt: int
+    ) -> Outcome:
+        if outcome_size(outcome) <= OUTCOME_BYTES:
+            return outcome
+        return self._failed(TOO_LARGE, topic, partition, key, offset, attempt)
 
     def _failure(self, error: BaseException) -> Failed:
         if isinstance(error, InvalidResult):

@@ -10,7 +10,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Any
 
-from .errors import bounded, class_name, innermost_line, text_of
+from .errors import bounded, class_name, innermost_line, kind_of, text_of
 from .function import Message
 
 Function = Callable[[Message], Any]
@@ -71,7 +71,7 @@ def _attribute(module: Any, attribute: str) -> Any:
 
 def _checked(function: Any) -> Function:
     if not callable(function):
-        raise LoadError(f"it is a {type(function).__name__}, not a function: {_CORRECT}")
+        raise LoadError(f"it is {kind_of(function)}, not a function: {_CORRECT}")
     if _is_async(function) or _is_async(getattr(function, "__call__", None)):  # noqa: B004 - the method is what counts
         raise LoadError("it is an async function, which this version does not run: make it an ordinary one (def)")
     checked: Function = function

@@ -15,6 +15,9 @@ from kafkatrigger.api.frames import Work
 from .notices import HAND_OVER, Notice, Task
 from .progress import Progress, create_table
 
+_workers: set[int] = set()
+_starting = 0
+
 
 class WorkerProcess:
     """A process with what is shared with it: the channel for notices and connections, and the progress table."""
@@ -22,14 +25,17 @@ class WorkerProcess:
     def __init__(self, process: asyncio.subprocess.Process, channel: socket.socket, progress: Progress) -> None:
         self._process = process
         self._channel = channel
+        self._ended = False
         self.progress = progress
 
     @classmethod
     async def start(cls, number: int, work: Work) -> "WorkerProcess":
         """Starts a fresh interpreter in a session of its own, so that it can be ended with all that it starts."""
+        global _starting
         channel, theirs = socket.socketpair()
         channel.setblocking(False)
         table = create_table()
+        _starting += 1
         try:
             task = Task(os.getpid(), number, theirs.fileno(), table, work)
             process = await asyncio.create_subprocess_exec(
@@ -38,11 +44,13 @@ class WorkerProcess:
                 pass_fds=(theirs.fileno(), table),
                 start_new_session=True,
             )
+            _workers.add(process.pid)
             return cls(process, channel, Progress(table))
         except BaseException:
             channel.close()
             raise
         finally:
+            _starting -= 1
             theirs.close()
             os.close(table)
 
@@ -65,15 +73,17 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """Ends the process and what it started."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
+        if not self._ended:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
 
     async def wait(self) -> int:
         """The exit status (negative: the signal), once neither the process nor what it started is left."""
-        try:
-            return await self._process.wait()
-        finally:
-            self.kill()
+        status = await self._process.wait()
+        self.kill()
+        self._ended = True  # from now on the number may be another's
+        _workers.discard(self.pid)
+        return status
 
     def close(self) -> None:
         """Closes the channel."""
@@ -88,3 +98,12 @@ def describe_exit(status: int) -> str:
         return f"was killed by {signal.Signals(-status).name}"
     except ValueError:
         return f"was killed by signal {-status}"
+
+
+def reap_orphans() -> None:
+    """Takes leave of what dead workers had started: the first process of a container inherits it, and has to."""
+    if _starting:  # a process that is not among the workers yet is no orphan
+        return
+    with suppress(ChildProcessError):
+        while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid not in _workers:
+            os.waitpid(ended.si_pid, 0)

@@ -25,11 +25,14 @@ class ResultStream:
         self._records: list[Record] = []
         self._batch = 0
         self._sent = 0
+        self.batches = 0
+        """How many have begun."""
 
     def begin(self, batch: int, records: list[Record]) -> list[Outcome]:
         """The list to append the outcomes of `records` to."""
         with self._lock:
             self._batch, self._records, self._outcomes, self._sent = batch, records, [], 0
+            self.batches += 1
             return self._outcomes
 
     def flush(self) -> None:
@@ -52,7 +55,7 @@ class ResultStream:
 
 
 class EarlyResults(threading.Thread):
-    """Flushes every few milliseconds while a batch runs; parked otherwise, so that idling costs nothing."""
+    """Flushes every few milliseconds while a batch runs that takes longer than that; parked when none runs."""
 
     def __init__(self, results: ResultStream) -> None:
         super().__init__(name="early-results", daemon=True)
@@ -61,9 +64,11 @@ class EarlyResults(threading.Thread):
         self._closed = threading.Event()
 
     def run(self) -> None:
-        while not self._closed.wait(EARLY_SECONDS):
-            self._running.wait()
-            self._results.flush_early()
+        while self._running.wait() and not self._closed.is_set():
+            batch = self._results.batches
+            self._closed.wait(EARLY_SECONDS)
+            if self._results.batches == batch:
+                self._results.flush_early()
 
     def resume(self) -> None:
         """A batch begins."""

@@ -1,9 +1,10 @@
-"""Looks after running workers, twenty times a second: how long messages run, and how much memory is used."""
+"""Looks after running workers, twenty times a second: how long messages run, how much memory is used, what is dead."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 
 from .memory import own_memory
+from .process import reap_orphans
 from .workers import ADVICE, Worker
 
 INTERVAL = 0.05
@@ -13,6 +14,7 @@ async def watch(workers: Callable[[], Sequence[Worker]], memory_budget: int | No
     """Ends workers whose message takes too long, and the largest one when all together use too much memory."""
     while True:
         await asyncio.sleep(INTERVAL)
+        reap_orphans()
         for worker in workers():
             worker.check_timeout()
         if memory_budget is not None:

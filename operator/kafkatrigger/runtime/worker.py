@@ -49,7 +49,8 @@ def main(argument: str) -> None:
         except LoadError as error:
             channel.sendall(Notice("failed", str(error)).line())
             return
-        _tune_garbage_collection()
+        gc.collect()
+        gc.freeze()  # what was imported stays: no collection needs to walk through pandas
         channel.sendall(Notice("ready").line())
         _serve_all(channel, task, function)
 
@@ -113,13 +114,6 @@ def _set_up_process() -> None:
 def _handle_signals(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handler)
-
-
-def _tune_garbage_collection() -> None:
-    """What was imported stays; and the messages of one batch should not set off several collections."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
 
 
 if __name__ == "__main__":

@@ -106,6 +106,7 @@ class Worker:
             process.kill()
             listening.cancel()
             await asyncio.wait([listening])
+            await process.wait()
             process.close()
         self._conclude(process, status)
 

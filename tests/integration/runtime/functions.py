@@ -88,6 +88,7 @@ ACTIONS: dict[str, Callable[[Message], Any]] = {
     "child": start_child,
     "pid": lambda _: os.getpid(),
     "wait": wait_for_file,
+    "huge": lambda _: "x" * (65 << 20),
     "large": lambda _: "x" * 300_000,
 }
 

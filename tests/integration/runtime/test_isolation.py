@@ -1,6 +1,8 @@
 """A message that kills, hangs or eats memory takes nothing with it, and is named."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -107,3 +109,21 @@ def _runs(pid: int) -> bool:
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_the_supervisor_buries_what_it_inherits() -> None:
+    """The first process of a container is handed the children of those that died, and zombies count as processes."""
+    script = """
+import os, time
+from kafkatrigger.runtime.process import reap_orphans
+os.posix_spawn("/bin/true", ["true"], {})
+deadline = time.monotonic() + 30
+while time.monotonic() < deadline:
+    reap_orphans()
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        print("none left")
+        break
+"""
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout == b"none left\n"

@@ -12,7 +12,7 @@ from tests.integration.runtime.client import Runtime, work
         ("my_package.rul:handler", "there is no module my_package in the runtime image"),
         ("functions.rul:handler", "there is no module functions.rul in the runtime image"),
         ("functions:missing", "the module functions has no missing"),
-        ("functions:not_callable", "it is a int, not a function"),
+        ("functions:not_callable", "it is an int, not a function"),
         ("functions:asynchronous", "it is an async function, which this version does not run"),
         ("functions", "it is not of the form module:function"),
         ("broken:handler", "importing broken raised ZeroDivisionError: division by zero ("),

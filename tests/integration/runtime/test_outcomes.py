@@ -116,6 +116,14 @@ def test_large_results_come_in_parts(runtime: Runtime) -> None:
     assert max(sizes) < 10
 
 
+def test_a_result_that_no_frame_could_carry_is_refused(runtime: Runtime) -> None:
+    _, data = runtime.start_session("obedient")
+    failed, next_one = data.run("huge", FINE)
+    assert isinstance(failed, Failed)
+    assert (failed.reason, failed.permanent) == ("InvalidResult", True)
+    assert next_one == b'"fine"'
+
+
 def test_several_workers_run_side_by_side(start_runtime: Callable[..., Runtime]) -> None:
     runtime = start_runtime(workers=2)
     control, first = runtime.start_session("obedient")
