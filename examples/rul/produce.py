@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import orjson
 import pandas as pd
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # its stub hides the name
+from confluent_kafka.admin import AdminClient, NewTopic
 from statsmodels.datasets import co2
 
 YEARS = 10
