@@ -33,15 +33,17 @@ class Api:
 
     def __init__(self, kubeconfig: Path) -> None:
         settings = client.Configuration()
-        config.load_kube_config(str(kubeconfig), client_configuration=settings)
+        config.load_kube_config(str(kubeconfig), client_configuration=settings)  # type: ignore[no-untyped-call]
         self._api = client.ApiClient(settings)
 
     def call(self, method: str, path: str, body: Body | None = None, content: str = "application/json") -> Body:
         """The answer; RefusedError for everything but success."""
         headers = {"Content-Type": content, "Accept": "application/json"}
-        request = self._api.param_serialize(method, path, header_params=headers, body=body, auth_settings=["BearerToken"])
+        request = self._api.param_serialize(
+            method, path, header_params=headers, body=body, auth_settings=["BearerToken"]
+        )
         answer = self._api.call_api(*request, _request_timeout=20)
-        data = answer.read()
+        data: bytes = answer.read()  # type: ignore[no-untyped-call]
         if answer.status >= 300:
             raise RefusedError(answer.status, _sentence(data))
         result: Body = json.loads(data)

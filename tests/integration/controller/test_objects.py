@@ -65,9 +65,8 @@ def test_a_change_reaches_the_objects(world: World) -> None:
     world.apply(source={"topics": ["a", "b"]}, runtime={"image": "example.com/mine:2", "workers": 3})
 
     def changed() -> bool:
-        return (
-            world.child(DEPLOYMENTS)["spec"]["template"]["spec"]["initContainers"][0]["image"] == "example.com/mine:2"
-        )
+        image: str = world.child(DEPLOYMENTS)["spec"]["template"]["spec"]["initContainers"][0]["image"]
+        return image == "example.com/mine:2"
 
     until(changed, 10, "the new image")
     template = world.child(DEPLOYMENTS)["spec"]["template"]
@@ -164,7 +163,7 @@ def test_deletion_needs_no_operator(
     api.apply(world.path(CONFIG_MAPS, "bystander"), bystander)
     world.delete()
     for collection in COLLECTIONS:
-        until(lambda path=world.path(collection, "rul-consumer"): api.get(path) is None, 30, f"no {collection}")  # type: ignore[misc]
+        world.wait_no_object(collection, "rul-consumer")
     assert api.get(world.path(TRIGGERS, "rul")) is None
     assert api.get(world.path(CONFIG_MAPS, "bystander"))
 
@@ -202,7 +201,8 @@ def test_orphans_are_taken_up_again(world: World) -> None:
     uid = world.apply()["metadata"]["uid"]
 
     def adopted() -> bool:
-        return world.child(DEPLOYMENTS)["metadata"].get("ownerReferences", [{}])[0].get("uid") == uid
+        owners = world.child(DEPLOYMENTS)["metadata"].get("ownerReferences", [])
+        return [owner["uid"] for owner in owners] == [uid]
 
     until(adopted, 10, "the adoption")
     assert world.child(DEPLOYMENTS)["metadata"]["uid"] == old

@@ -74,6 +74,10 @@ class World:
         path = self.path(collection, f"{name}-consumer")
         return copy.deepcopy(until(lambda: self.api.get(path) or {}, PATIENCE, path))
 
+    def wait_no_object(self, collection: str, name: str) -> None:
+        path = self.path(collection, name)
+        until(lambda: self.api.get(path) is None, PATIENCE, f"the removal of {path}")
+
     def children(self, name: str = "rul") -> list[Body]:
         return [self.child(collection, name) for collection in (CONFIG_MAPS, DEPLOYMENTS, BUDGETS)]
 

@@ -1,0 +1,131 @@
+"""The chart's rights suffice, for all namespaces and for some, and are no wider than what is called."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.control_plane import ControlPlane
+from tests.integration.conftest import CRD
+from tests.integration.controller.operator_process import running_operator
+from tests.integration.controller.world import World
+from tests.support.chart import NAMESPACE, only, rendered
+from tests.support.kubernetes import CONFIG_MAPS, Api, Body, read_yaml
+
+POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata"}],
+}
+ACCOUNT = f"system:serviceaccount:{NAMESPACE}:kt-kafkatrigger"
+
+# Applying is called a patch in the log even where it creates, and needs both rights. An event that happens again is
+# patched only after a minute of quiet: see test_events.
+UNSEEN = {
+    ("", "configmaps", "create"),
+    ("apps", "deployments", "create"),
+    ("policy", "poddisruptionbudgets", "create"),
+    ("", "events", "patch"),
+}
+
+
+@pytest.fixture
+def audited(tmp_path: Path) -> Iterator[tuple[ControlPlane, Path]]:
+    """A control plane of its own that writes down who asked for what."""
+    policy, log = tmp_path / "policy.json", tmp_path / "audit.log"
+    policy.write_text(json.dumps(POLICY))
+    arguments = (f"--audit-policy-file={policy}", f"--audit-log-path={log}")
+    with ControlPlane(controllers=True, api_server_args=arguments) as running:
+        yield running, log
+
+
+@pytest.mark.parametrize("namespaces", [[], ["plant-7", "plant-8"]])
+def test_rights(audited: tuple[ControlPlane, Path], tmp_path: Path, namespaces: list[str]) -> None:
+    control_plane, log = audited
+    api = Api(control_plane.kubeconfig)
+    (definition,) = read_yaml(CRD)
+    api.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
+    worlds = [World(api, api.make_namespace(name)) for name in ("plant-7", "plant-8")]
+    rules = _grant(api, namespaces)
+    kubeconfig = control_plane.kubeconfig_of(ACCOUNT)
+    with running_operator(kubeconfig, tmp_path, watchNamespaces=namespaces) as operator:
+        for world in worlds:
+            _exercise(world)
+        assert "orbidden" not in operator.log, operator.log
+    calls = [each for each in map(json.loads, log.read_text().splitlines()) if each["user"]["username"] == ACCOUNT]
+    assert [each for each in calls if each["responseStatus"]["code"] == 403] == []
+    made = {_right(each) for each in calls if "objectRef" in each and "resource" in each["objectRef"]}
+    granted = {right for rule in rules for right in _rights(rule)}
+    assert granted - made == UNSEEN
+    assert made <= granted
+
+
+def _exercise(world: World) -> None:
+    """Everything that an operator ever does."""
+    world.apply()
+    world.pods(1)
+    world.wait_event("Warning", "BrokersUnreachable")
+    _leftovers(world)
+    world.apply(suspend=True)
+    world.wait_condition("Ready", "False", "Suspended")
+
+
+def _leftovers(world: World) -> None:
+    """Owned objects of every kind that are no longer desired."""
+    like = world.child(CONFIG_MAPS)["metadata"]
+    metadata = {"name": "old", "labels": like["labels"], "ownerReferences": like["ownerReferences"]}
+    selector = {"matchLabels": {"app": "old"}}
+    template = {"metadata": {"labels": {"app": "old"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    specs: dict[str, Body] = {
+        "/api/v1/namespaces/{}/configmaps": {},
+        "/apis/apps/v1/namespaces/{}/deployments": {
+            "spec": {"replicas": 0, "selector": selector, "template": template}
+        },
+        "/apis/policy/v1/namespaces/{}/poddisruptionbudgets": {"spec": {"selector": selector}},
+    }
+    for collection, spec in specs.items():
+        world.api.call("POST", world.path(collection), {"metadata": metadata, **spec})
+    for collection in specs:
+        world.wait_no_object(collection, "old")
+
+
+def _grant(api: Api, namespaces: list[str]) -> list[Body]:
+    """Applies the chart's roles, and returns the operator's rules."""
+    manifests = rendered({"watchNamespaces": namespaces})
+    if namespaces:
+        assert not [each for each in manifests if each["kind"] == "ClusterRoleBinding"]
+    role = [
+        each
+        for each in manifests
+        if each["kind"] in ("Role", "ClusterRole") and each["metadata"]["name"] == "kt-kafkatrigger"
+    ]
+    for each in [*role, *(each for each in manifests if each["kind"].endswith("RoleBinding"))]:
+        place = f"namespaces/{each['metadata']['namespace']}/" if "namespace" in each["metadata"] else ""
+        collection = f"/apis/rbac.authorization.k8s.io/v1/{place}{each['kind'].lower()}s"
+        api.call("POST", collection, each)
+    rules: list[Body] = role[0]["rules"]
+    return rules
+
+
+def _rights(rule: Body) -> Iterator[tuple[str, str, str]]:
+    for group in rule["apiGroups"]:
+        for resource in rule["resources"]:
+            for verb in rule["verbs"]:
+                yield group, resource, verb
+
+
+def _right(call: dict[str, Any]) -> tuple[str, str, str]:
+    at = call["objectRef"]
+    resource = "/".join(part for part in (at["resource"], at.get("subresource")) if part)
+    return at.get("apiGroup", ""), resource, call["verb"]
+
+
+def test_the_account_is_the_charts() -> None:
+    assert only(rendered(), "ServiceAccount")["metadata"] | {"labels": {}} == {
+        "name": "kt-kafkatrigger",
+        "namespace": NAMESPACE,
+        "labels": {},
+    }
