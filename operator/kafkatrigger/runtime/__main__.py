@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import sys
 from pathlib import Path
 
 from . import logs
@@ -14,7 +15,10 @@ def main() -> None:
     arguments = _parser().parse_args()
     logs.configure()
     limit = budget() if arguments.memory_limit is None else arguments.memory_limit
-    asyncio.run(_serve(arguments.socket, arguments.workers, limit))
+    try:
+        asyncio.run(_serve(arguments.socket, arguments.workers, limit))
+    except OSError as error:
+        sys.exit(f"cannot listen on {arguments.socket}: {error}")
 
 
 async def _serve(path: Path, workers: int, memory_budget: int | None) -> None:

@@ -6,7 +6,6 @@ It is a native sidecar and so is told to end after the consumer; it ends when th
 
 import asyncio
 import logging
-import os
 import secrets
 import signal
 import socket
@@ -163,7 +162,7 @@ def _listener(path: Path) -> socket.socket:
 
     It appears under its name when it is ready, in place of what a dead runtime left.
     """
-    unready = path.with_name(f".{path.name}.{os.getpid()}")
+    unready = path.with_name(f"{path.name}~")
     unready.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.setblocking(False)

@@ -1,6 +1,8 @@
 """Saying hello, attaching, and what is refused."""
 
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,7 +85,7 @@ def test_a_stale_socket_is_replaced(start_runtime: Callable[..., Runtime]) -> No
     start_runtime().process.kill()
     replacement = start_runtime()
     until(lambda: _answers(replacement), what="the second runtime")
-    assert [path.name for path in Path(replacement.modules).glob(".*sock*")] == []
+    assert [path.name for path in Path(replacement.modules).glob("*.sock*")] == ["runtime.sock"]
 
 
 def _answers(runtime: Runtime) -> bool:
@@ -91,3 +93,11 @@ def _answers(runtime: Runtime) -> bool:
         return runtime.start_session()[1].run(1) != []
     except OSError:
         return False
+
+
+def test_a_path_that_cannot_be_listened_on_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "absent" / "runtime.sock"
+    command = [sys.executable, "-m", "kafkatrigger.runtime", "--socket", str(path), "--workers", "1"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"cannot listen on {path}: ")
