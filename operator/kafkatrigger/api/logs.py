@@ -1,47 +1,55 @@
-"""Log lines on standard error, alike in every process: text for people, JSON where a collector reads them."""
+"""Log records as single lines on standard error: text for people, JSON where KAFKATRIGGER_LOG_FORMAT=json.
 
-import json
+KAFKATRIGGER_LOG_LEVEL sets the level (INFO). Nothing here ever logs what is in a message.
+"""
+
 import logging
+import os
 import sys
-from collections.abc import Mapping
-from datetime import UTC, datetime
+import time
+from typing import Any
 
-FORMAT_VARIABLE = "KAFKATRIGGER_LOG_FORMAT"
-LEVEL_VARIABLE = "KAFKATRIGGER_LOG_LEVEL"
+import orjson
 
-_FACTS = ("namespace", "trigger", "topic", "partition", "offset", "attempt")
-"""Attributes of a log record that are written where they are set."""
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-def configure(environment: Mapping[str, str]) -> None:
-    """Sets up the root logger by KAFKATRIGGER_LOG_FORMAT (text or json) and KAFKATRIGGER_LOG_LEVEL (default INFO)."""
+def configure() -> None:
+    """Sets up the root logger: for our records, and in a runtime for those of the user's code."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonFormatter() if environment.get(FORMAT_VARIABLE) == "json" else _TextFormatter())
-    logging.basicConfig(level=environment.get(LEVEL_VARIABLE, "INFO").upper(), handlers=[handler], force=True)
+    handler.setFormatter(JsonLines() if os.environ.get("KAFKATRIGGER_LOG_FORMAT") == "json" else TextLines())
+    level = os.environ.get("KAFKATRIGGER_LOG_LEVEL", "INFO").upper()
+    logging.basicConfig(level=level if level in logging.getLevelNamesMapping() else "INFO", handlers=[handler])
 
 
-def _facts(record: logging.LogRecord) -> dict[str, object]:
-    return {name: getattr(record, name) for name in _FACTS if hasattr(record, name)}
+class JsonLines(logging.Formatter):
+    """One JSON object for each record; what was passed as `extra` becomes fields."""
 
-
-class _TextFormatter(logging.Formatter):
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
-
-    def format(self, record: logging.LogRecord) -> str:
-        facts = " ".join(f"{name}={value}" for name, value in _facts(record).items())
-        return f"{super().format(record)} {facts}".rstrip()
-
-
-class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         line = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": _time(record),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
-            **_facts(record),
+            **_extra(record),
         }
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+            line["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+class TextLines(logging.Formatter):
+    """`time LEVEL logger: message key=value ...`, with a traceback below where there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        facts = "".join(f" {name}={value}" for name, value in _extra(record).items())
+        line = f"{_time(record)} {record.levelname} {record.name}: {record.getMessage()}{facts}".replace("\n", "\\n")
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def _time(record: logging.LogRecord) -> str:
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03d}Z"
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD}

@@ -419,14 +419,16 @@ class PodTemplate(Model):
     labels: dict[str, Annotated[str, Field(max_length=63)]] = Field(
         default_factory=dict, max_length=64, description="Further labels of the pods."
     )
-    annotations: dict[str, str] = Field(
+    annotations: dict[str, Annotated[str, Field(max_length=16384)]] = Field(
         default_factory=dict, max_length=64, description="Further annotations of the pods."
     )
     image_pull_secrets: list[KubernetesObject] = _pod_objects("As in a pod.")
     service_account_name: str | None = Field(
         default=None, max_length=253, description="ServiceAccount of the pods; its token is not mounted."
     )
-    node_selector: dict[str, str] = Field(default_factory=dict, max_length=64, description="As in a pod.")
+    node_selector: dict[str, Annotated[str, Field(max_length=63)]] = Field(
+        default_factory=dict, max_length=64, description="As in a pod."
+    )
     tolerations: list[KubernetesObject] = _pod_objects("As in a pod.")
     affinity: KubernetesObject | None = Field(default=None, description="As in a pod.")
     topology_spread_constraints: list[KubernetesObject] = _pod_objects("As in a pod.")

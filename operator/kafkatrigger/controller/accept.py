@@ -33,7 +33,7 @@ class Refused:
 def accept(namespace: str, name: str, spec: object, settings: Settings) -> Accepted | Refused:
     """The trigger's spec, or why not. Takes whatever the API server stores: it may predate today's schema."""
     if not isinstance(spec, Mapping):
-        return Refused("spec: missing; see `kubectl explain kafkatrigger.spec`")
+        return Refused("spec: missing (`kubectl explain kafkatrigger.spec` says what belongs there)")
     try:
         parsed = KafkaTriggerSpec.model_validate(merged(settings.defaults, spec))
     except ValidationError as error:
@@ -57,7 +57,7 @@ def _sentence(error: Any) -> str:
     path = [str(part) for part in error["loc"] if part not in _UNION_BRANCHES]
     text = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
-        text = "unknown field; see `kubectl explain kafkatrigger.spec`"
+        text = "unknown field (`kubectl explain kafkatrigger.spec` lists them)"
     elif error["type"] == "missing":
         text = "missing, here and in the chart's defaults"
     return f"{'.'.join(['spec', *path])}: {text}"

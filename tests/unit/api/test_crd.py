@@ -1,0 +1,78 @@
+"""The generated files are those of today's models, and what a structural schema forbids is not in them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kafkatrigger.api.crd import as_template, as_values_schema, as_yaml, definition
+
+ROOT = Path(__file__).parents[3]
+CHART = ROOT / "charts" / "kafkatrigger"
+MEND = "run `make generate`"
+
+
+def test_the_committed_definition_is_fresh() -> None:
+    assert (ROOT / "crds" / "kafkatriggers.yaml").read_text() == as_yaml(), MEND
+
+
+def test_the_charts_definition_is_fresh() -> None:
+    assert (CHART / "templates" / "crd.yaml").read_text() == as_template(), MEND
+
+
+def test_the_charts_values_schema_is_fresh() -> None:
+    text = (CHART / "values.schema.json").read_text()
+    assert text == as_values_schema(text), MEND
+
+
+def test_the_template_holds_nothing_that_helm_would_evaluate() -> None:
+    lines = [line for line in as_template().splitlines() if "{{" in line]
+    assert lines == ["{{- if .Values.crds.install }}", "{{- end }}"]
+
+
+def test_yaml_says_what_the_models_say() -> None:
+    assert yaml.safe_load(as_yaml()) == definition()
+
+
+def test_every_field_is_described() -> None:
+    schema = definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    assert list(_undescribed(schema["properties"]["spec"], "spec")) == []
+    assert list(_undescribed(schema["properties"]["status"], "status")) == []
+
+
+def test_strings_lists_and_maps_of_the_spec_are_bounded() -> None:
+    """Without bounds the API server refuses CEL rules as too costly."""
+    spec = definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    assert list(_unbounded(spec, "spec")) == []
+
+
+def test_only_the_replicas_have_a_default() -> None:
+    spec = definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    assert sorted(_defaults(spec, "spec")) == ["spec.scaling", "spec.scaling.replicas"]
+
+
+def _nodes(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield path, schema
+    for name, value in schema.get("properties", {}).items():
+        yield from _nodes(value, f"{path}.{name}")
+    for name in ("items", "additionalProperties"):
+        if isinstance(schema.get(name), dict):
+            yield from _nodes(schema[name], f"{path}[]")
+
+
+def _undescribed(schema: dict[str, Any], path: str) -> Iterator[str]:
+    return (at for at, node in _nodes(schema, path) if not at.endswith("[]") and not node.get("description"))
+
+
+def _unbounded(schema: dict[str, Any], path: str) -> Iterator[str]:
+    bounds = {"string": "maxLength", "array": "maxItems"}
+    for at, node in _nodes(schema, path):
+        if "enum" not in node and node.get("type") in bounds and bounds[node["type"]] not in node:
+            yield at
+        if "additionalProperties" in node and "maxProperties" not in node:
+            yield at
+
+
+def _defaults(schema: dict[str, Any], path: str) -> Iterator[str]:
+    return (at for at, node in _nodes(schema, path) if "default" in node)

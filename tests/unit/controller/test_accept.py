@@ -1,0 +1,79 @@
+"""The chart's defaults under a spec, and what is said of a spec that cannot run."""
+
+from typing import Any
+
+import pytest
+
+from kafkatrigger.controller.accept import Refused, accept, merged
+from tests.unit.controller.helpers import SPEC, accepted, settings
+
+
+def test_maps_are_merged_and_lists_replaced() -> None:
+    defaults = {"a": {"b": 1, "c": [1, 2]}, "d": 4}
+    assert merged(defaults, {"a": {"c": [3], "e": {"f": 1}}}) == {"a": {"b": 1, "c": [3], "e": {"f": 1}}, "d": 4}
+    assert defaults == {"a": {"b": 1, "c": [1, 2]}, "d": 4}
+
+
+def test_a_trigger_wins_over_the_defaults() -> None:
+    given = settings(
+        defaults={
+            "kafka": {"bootstrapServers": ["default:9092"]},
+            "delivery": {"timeout": "1m", "ordering": "Partition"},
+        }
+    )
+    spec = accepted({"delivery": {"timeout": "2m"}}, given).spec
+    assert spec.kafka.bootstrap_servers == ["kafka:9092"]
+    assert (spec.delivery.timeout, spec.delivery.ordering) == ("2m", "Partition")
+
+
+def test_servers_may_come_from_the_defaults_alone() -> None:
+    given = settings(defaults={"kafka": {"bootstrapServers": ["default:9092"]}})
+    assert accepted({"kafka": {}}, given).config.bootstrap_servers == ["default:9092"]
+
+
+def test_group_prefix() -> None:
+    assert accepted({}, settings(groupIdPrefix="acme.")).config.group_id == "acme.plant-7.rul"
+
+
+@pytest.mark.parametrize(
+    ("spec", "sentence"),
+    [
+        (None, "spec: missing"),
+        ([1], "spec: missing"),
+        ({**SPEC, "kafka": {}}, "kafka.bootstrapServers is missing: name at least one broker as host:port"),
+        ({**SPEC, "kafka": {"bootstrapServers": ["x"]}}, "spec.kafka.bootstrapServers.0: String should match pattern"),
+        ({**SPEC, "colour": "red"}, "spec.colour: unknown field"),
+        (
+            {key: value for key, value in SPEC.items() if key != "source"},
+            "spec.source: missing, here and in the chart's defaults",
+        ),
+        ({**SPEC, "delivery": {"timeout": "2h"}}, "spec.delivery.timeout: delivery.timeout lies between 100ms and 1h"),
+        (
+            {**SPEC, "source": {"topics": ["t"], "initialOffsetResetPolicy": [1]}},
+            "spec.source.initialOffsetResetPolicy: ",
+        ),
+        (
+            {**SPEC, "podTemplate": {"terminationGracePeriodSeconds": 20}},
+            "terminationGracePeriodSeconds is too short to drain",
+        ),
+        (
+            {**SPEC, "source": {"topics": ["plant-7.rul.dlq"]}},
+            "spec.delivery.deadLetter.topic: its default plant-7.rul.dlq is also a source",
+        ),
+        ({**SPEC, "response": {"topic": "plant-7.rul.dlq"}}, "its default plant-7.rul.dlq is also the response topic"),
+        (
+            {**SPEC, "source": {"topics": ["t"], "groupId": "a group"}},
+            "its default 'a group.dlq' is no name for a topic: set it",
+        ),
+    ],
+)
+def test_refusals(spec: Any, sentence: str) -> None:
+    result = accept("plant-7", "rul", spec, settings())
+    assert isinstance(result, Refused)
+    assert sentence in result.message
+
+
+def test_each_problem_is_said_once() -> None:
+    result = accept("plant-7", "rul", {**SPEC, "colour": 1, "source": {"topics": []}}, settings())
+    assert isinstance(result, Refused)
+    assert len(result.message.split("; ")) == 2

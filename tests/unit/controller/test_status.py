@@ -1,0 +1,261 @@
+"""Conditions from observations."""
+
+from typing import Any
+
+import pytest
+
+from kafkatrigger.api.pod_status import JOINING_GROUP, TRANSFORMATION_NOT_LOADED, PodStatus
+from kafkatrigger.controller.cache import Scale
+from kafkatrigger.controller.conditions import Verdict, no, yes
+from kafkatrigger.controller.observation import Observation, Workload
+from kafkatrigger.controller.pods import Container, Pod
+from kafkatrigger.controller.status import same, status
+from kafkatrigger.kafka.brokers import Finding
+
+ACCEPTED = yes("Accepted", "the spec is valid")
+NOW, LATER = "2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z"
+
+
+def container(name: str = "consumer", *, waiting: str = "", message: str = "", ended: str = "") -> Container:
+    return Container(name, f"example.com/{name}:1", not waiting, waiting, message, ended, 4)
+
+
+def pod(name: str = "p1", *containers: Container, ready: bool = True, running: bool = True, **changes: Any) -> Pod:
+    fields: dict[str, Any] = {
+        "name": name,
+        "uid": f"uid-{name}",
+        "version": 1,
+        "owner_kind": "ReplicaSet",
+        "owner_name": "rul-consumer-abc",
+        "ip": "10.0.0.1",
+        "template": "new",
+        "ready": ready,
+        "running": running,
+        "deleting": False,
+        "unschedulable": "",
+        "containers": containers or (container("runtime"), container()),
+    }
+    return Pod(**{**fields, **changes})
+
+
+def workload(
+    *pods: Pod, wanted: int = 1, observed: int = 2, failure: str = "", replicas: int | None = None
+) -> Workload:
+    scale = Scale(observed, wanted, len(pods) if replicas is None else replicas, "new", failure)
+    return Workload(2, scale, pods)
+
+
+def seen(*pods: Pod, **changes: Any) -> Observation:
+    fields: dict[str, Any] = {
+        "name": "rul",
+        "generation": 3,
+        "accepted": ACCEPTED,
+        "servers": ("kafka:9092",),
+        "topics": ("machine-data",),
+        "finding": Finding(),
+        "desired": 1,
+        "workload": workload(*pods),
+    }
+    return Observation(**{**fields, **changes})
+
+
+def judged(observation: Observation, previous: dict[str, Any] | None = None) -> dict[str, tuple[str, str]]:
+    conditions = status(observation, previous or {}, NOW)["conditions"]
+    return {each["type"]: (each["status"], each["reason"]) for each in conditions}
+
+
+def message(observation: Observation, kind: str) -> str:
+    conditions = status(observation, {}, NOW)["conditions"]
+    text: str = next(each for each in conditions if each["type"] == kind)["message"]
+    return text
+
+
+def test_all_is_well() -> None:
+    assert judged(seen(pod())) == {
+        "Ready": ("True", "Consuming"),
+        "Accepted": ("True", "Accepted"),
+        "Connected": ("True", "Connected"),
+        "Deployed": ("True", "Deployed"),
+        "Consuming": ("True", "Consuming"),
+    }
+
+
+CONNECTED = [
+    (seen(pod(), finding=None), "Unknown", "Checking", "asking kafka:9092"),
+    (
+        seen(pod(), finding=Finding(unreachable="refused")),
+        "False",
+        "BrokersUnreachable",
+        "no broker of kafka:9092 answers (refused)",
+    ),
+    (
+        seen(pod(), finding=Finding(missing=("a", "b"))),
+        "False",
+        "TopicNotFound",
+        "a, b. Create it, or correct spec.source.topics",
+    ),
+    (
+        seen(pod(), finding=Finding(refused=(("a", "no right"),))),
+        "False",
+        "TopicRefused",
+        "refuses to describe the topic a: no right",
+    ),
+    (seen(pod(), servers=(), finding=None), "Unknown", "NotAccepted", "when the trigger is accepted"),
+]
+
+PULL = pod("p1", container("runtime", waiting="ImagePullBackOff", message="not found"), ready=False, running=False)
+CREATE = pod(
+    "p1", container(waiting="CreateContainerConfigError", message='secret "s" not found'), ready=False, running=False
+)
+CRASH = pod("p1", container(waiting="CrashLoopBackOff", ended="Error, exit code 1: bad"), ready=False, running=False)
+NOWHERE = pod(containers=(), ready=False, running=False, unschedulable="0/1 nodes are available")
+
+DEPLOYED = [
+    (seen(workload=None), "False", "Progressing", "being made"),
+    (seen(workload=None, accepted=no("InvalidSpec", "x")), "False", "NotAccepted", "until the trigger is accepted"),
+    (seen(pod(), problem=no("ApplyFailed", "forbidden")), "False", "ApplyFailed", "forbidden"),
+    (seen(workload=workload(pod(), observed=1)), "False", "Progressing", "has not looked"),
+    (
+        seen(workload=workload(failure="exceeded quota: q")),
+        "False",
+        "QuotaExceeded",
+        "exceeded quota: q. Raise the namespace's quota",
+    ),
+    (seen(workload=workload(failure="violates PodSecurity")), "False", "PodsRefused", "violates PodSecurity"),
+    (
+        seen(PULL),
+        "False",
+        "ImagePullFailed",
+        "image example.com/runtime:1 of container runtime of p1 cannot be pulled: not found",
+    ),
+    (seen(CREATE), "False", "CreateContainerError", 'secret "s" not found'),
+    (seen(CRASH), "False", "CrashLooping", "ended 4 times (Error, exit code 1: bad)"),
+    (seen(NOWHERE), "False", "Unschedulable", "0/1 nodes are available"),
+    (seen(pod(template="old")), "False", "Progressing", "0 of 1 pod of the newest template run"),
+    (seen(pod(), pod("p2", running=False), desired=2), "False", "Progressing", "1 of 2 pods"),
+    (seen(pod(), pod("p2", template="old", deleting=True)), "True", "Deployed", "1 pod runs"),
+    (seen(workload=workload(), desired=0), "True", "ScaledToZero", "as wanted"),
+    (seen(workload=workload(), desired=0, suspended=True), "True", "Suspended", "as wanted"),
+    (seen(workload=workload(pod(deleting=True)), desired=0), "False", "Stopping", "1 pod still to drain"),
+]
+
+CONSUMING = [
+    (seen(workload=None), "Unknown", "WaitingForPods", "no pods yet"),
+    (seen(workload=workload(), desired=0), "False", "ScaledToZero", "raise scaling.replicas"),
+    (seen(workload=workload(), desired=0, suspended=True), "False", "Suspended", "spec.suspend is true"),
+    (
+        seen(workload=workload(), desired=0, accepted=no("GroupInUse", "x")),
+        "False",
+        "NotAccepted",
+        "see the condition Accepted",
+    ),
+    (seen(), "False", "WaitingForPods", "0 of 1 pod ready; the others do not exist yet"),
+    (seen(pod(ready=False)), "False", "PodsNotReady", "0 of 1 pod ready; waiting for p1"),
+    (seen(pod(), pod("p2", ready=False), desired=2), "False", "PodsNotReady", "1 of 2 pods ready; waiting for p2"),
+    (seen(pod(template="old")), "False", "WaitingForPods", "0 of 1 pod ready"),
+    (seen(pod(deleting=True)), "False", "WaitingForPods", "0 of 1 pod ready"),
+    (seen(pod(ready=False), answers={"uid-p1": None}), "False", "PodsNotReady", "waiting for p1"),
+]
+
+
+@pytest.mark.parametrize(("observation", "value", "reason", "text"), CONNECTED)
+def test_connected(observation: Observation, value: str, reason: str, text: str) -> None:
+    assert judged(observation)["Connected"] == (value, reason)
+    assert text in message(observation, "Connected")
+
+
+@pytest.mark.parametrize(("observation", "value", "reason", "text"), DEPLOYED)
+def test_deployed(observation: Observation, value: str, reason: str, text: str) -> None:
+    assert judged(observation)["Deployed"] == (value, reason)
+    assert text in message(observation, "Deployed")
+
+
+@pytest.mark.parametrize(("observation", "value", "reason", "text"), CONSUMING)
+def test_consuming(observation: Observation, value: str, reason: str, text: str) -> None:
+    assert judged(observation)["Consuming"] == (value, reason)
+    assert text in message(observation, "Consuming")
+
+
+def answer(reason: str, *, ready: bool = False) -> PodStatus:
+    return PodStatus("plant-7/rul", ready, reason, "what the pod says", "group")
+
+
+def test_the_pods_own_reason_wins() -> None:
+    observation = seen(pod(ready=False), answers={"uid-p1": answer(TRANSFORMATION_NOT_LOADED)})
+    assert judged(observation)["Consuming"] == ("False", TRANSFORMATION_NOT_LOADED)
+    assert message(observation, "Consuming") == "0 of 1 pod ready; p1: what the pod says"
+
+
+@pytest.mark.parametrize("told", [answer("not a reason"), answer(JOINING_GROUP, ready=True), answer("Consuming")])
+def test_an_answer_of_no_use_is_not_shown(told: PodStatus) -> None:
+    assert judged(seen(pod(ready=False), answers={"uid-p1": told}))["Consuming"] == ("False", "PodsNotReady")
+
+
+@pytest.mark.parametrize(
+    ("observation", "expected"),
+    [
+        (seen(pod(ready=False), accepted=no("GroupInUse", "x")), ("False", "GroupInUse")),
+        (seen(pod(ready=False), finding=Finding(missing=("a",))), ("False", "TopicNotFound")),
+        (seen(PULL), ("False", "ImagePullFailed")),
+        (seen(pod(ready=False)), ("False", "PodsNotReady")),
+        (seen(pod(), finding=None), ("Unknown", "Checking")),
+        (seen(workload=workload(), desired=0, suspended=True), ("False", "Suspended")),
+    ],
+)
+def test_ready_is_the_first_that_does_not_hold(observation: Observation, expected: tuple[str, str]) -> None:
+    assert judged(observation)["Ready"] == expected
+
+
+def test_suspended_is_there_only_while_it_is() -> None:
+    assert judged(seen(workload=workload(), desired=0, suspended=True))["Suspended"] == ("True", "Suspended")
+    assert "Suspended" not in judged(seen(pod()))
+
+
+def test_a_pod_that_was_not_asked_yet_keeps_what_it_said() -> None:
+    """After a restart of the operator nothing is known for a moment, and nothing shall flap."""
+    before = status(seen(pod(ready=False), answers={"uid-p1": answer(TRANSFORMATION_NOT_LOADED)}), {}, NOW)
+    assert status(seen(pod(ready=False)), before, LATER) == before
+    told_nothing = status(seen(pod(ready=False), answers={"uid-p1": None}), before, LATER)
+    assert told_nothing != before
+
+
+def test_brokers_that_were_not_asked_yet_keep_their_condition() -> None:
+    for finding in (Finding(), Finding(unreachable="refused")):
+        before = status(seen(pod(), finding=finding), {}, NOW)
+        assert status(seen(pod(), finding=None), before, LATER) == before
+    assert judged(seen(pod(), finding=None, generation=4), before)["Connected"] == ("Unknown", "Checking")
+
+
+def test_times_change_with_the_status_alone() -> None:
+    first = status(seen(pod(ready=False)), {}, NOW)
+    second = status(seen(pod(ready=False), answers={"uid-p1": answer(TRANSFORMATION_NOT_LOADED)}), first, LATER)
+    third = status(seen(pod()), second, LATER)
+
+    def time(of: dict[str, Any]) -> str:
+        text: str = next(each for each in of["conditions"] if each["type"] == "Consuming")["lastTransitionTime"]
+        return text
+
+    assert (time(first), time(second), time(third)) == (NOW, NOW, LATER)
+
+
+def test_the_other_fields() -> None:
+    topics = ("a", "b", "c", "d", "e")
+    result = status(seen(pod(), topics=topics), {}, NOW)
+    assert result["topicsText"] == "a, b, c and 2 more"
+    assert result["replicas"] == 1
+    assert result["observedGeneration"] == 3
+    assert {each["observedGeneration"] for each in result["conditions"]} == {3}
+
+
+def test_what_others_wrote_is_not_compared() -> None:
+    mine = status(seen(pod()), {}, NOW)
+    theirs = {"type": "Theirs", "status": "True"}
+    assert same(mine, {**mine, "lag": 5, "conditions": [theirs, *reversed(mine["conditions"])]})
+    assert not same(mine, {**mine, "replicas": 7})
+    suspended = status(seen(workload=workload(), suspended=True, desired=0), {}, NOW)
+    assert not same(mine, {**mine, "conditions": [*mine["conditions"], suspended["conditions"][-1]]})
+
+
+def test_long_messages_are_cut() -> None:
+    observation = seen(pod(), accepted=Verdict("False", "InvalidSpec", "x" * 5000))
+    assert len(message(observation, "Accepted")) == 1024

@@ -1,0 +1,57 @@
+"""Which events a change of the conditions makes."""
+
+from typing import Any
+
+import pytest
+
+from kafkatrigger.controller.events import transitions
+
+Conditions = list[dict[str, Any]]
+
+
+def conditions(
+    ready: str, reason: str, *, accepted: str = "True", suspended: bool = False, accepted_reason: str = "Accepted"
+) -> Conditions:
+    made = [
+        {"type": "Ready", "status": ready, "reason": reason, "message": f"because of {reason}"},
+        {"type": "Accepted", "status": accepted, "reason": accepted_reason, "message": "m"},
+    ]
+    return (
+        [*made, {"type": "Suspended", "status": "True", "reason": "Suspended", "message": "s"}] if suspended else made
+    )
+
+
+NEW: Conditions = []
+WELL = conditions("True", "Consuming")
+JOINING = conditions("False", "JoiningGroup")
+NO_TOPIC = conditions("False", "TopicNotFound")
+INVALID = conditions("False", "InvalidSpec", accepted="False", accepted_reason="InvalidSpec")
+SUSPENDED = conditions("False", "Suspended", suspended=True)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (NEW, JOINING, []),
+        (NEW, conditions("Unknown", "Checking"), []),
+        (JOINING, WELL, [("Normal", "Ready")]),
+        (WELL, WELL, []),
+        (NEW, NO_TOPIC, [("Warning", "TopicNotFound")]),
+        (NO_TOPIC, NO_TOPIC, []),
+        (WELL, NO_TOPIC, [("Warning", "NotReady")]),
+        (WELL, JOINING, [("Warning", "NotReady")]),
+        (NEW, INVALID, [("Warning", "InvalidSpec")]),
+        (INVALID, INVALID, []),
+        (INVALID, JOINING, [("Normal", "Accepted")]),
+        (WELL, SUSPENDED, [("Normal", "Suspended")]),
+        (SUSPENDED, SUSPENDED, []),
+        (SUSPENDED, JOINING, [("Normal", "Resumed")]),
+    ],
+)
+def test_transition(before: Conditions, after: Conditions, expected: list[tuple[str, str]]) -> None:
+    assert [(notice.kind, notice.reason) for notice in transitions(before, after)] == expected
+
+
+def test_not_ready_says_why() -> None:
+    (notice,) = transitions(WELL, NO_TOPIC)
+    assert notice.message == "TopicNotFound: because of TopicNotFound"
