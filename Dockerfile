@@ -14,9 +14,8 @@ FROM tools-installed AS tools
 
 
 FROM ${BASE} AS base
-LABEL org.opencontainers.image.source="https://github.com/kafkatrigger/kafkatrigger" \
-      org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.vendor="kafkatrigger"
+LABEL org.opencontainers.image.vendor="kafkatrigger" \
+      org.opencontainers.image.licenses="Apache-2.0"
 # No bytecode is written at run time, where the root file system is read-only: all of it is compiled here.
 ENV PATH=/opt/kafkatrigger/bin:$PATH \
     PYTHONPATH=/app \

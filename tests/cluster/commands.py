@@ -73,13 +73,13 @@ def status(provider: Provider) -> None:
 
 def _prepared(provider: Provider) -> list[Step]:
     """What a cluster needs before it can start."""
-    steps = [_packages(provider.is_native), *_programs()]
     if provider.is_native:
-        return [
-            *steps,
-            _go("coredns", "building CoreDNS (about 1 minute, once)", (COREDNS_PROGRAM, PAUSE_PROGRAM), "helm"),
-        ]
-    return [*steps, _go("kind", "building kind (about 1 minute, once)", (KIND_PROGRAM,), "helm")]
+        programs = (COREDNS_PROGRAM, PAUSE_PROGRAM)
+        own = _go("coredns", "building CoreDNS (about 1 minute, once)", programs, "kubernetes")
+    else:
+        own = _go("kind", "building kind (about 1 minute, once)", (KIND_PROGRAM,), "kubernetes")
+    kubernetes, helm = _programs()
+    return [_packages(provider.is_native), kubernetes, own, helm]
 
 
 def _packages(native: bool) -> Step:
@@ -87,10 +87,10 @@ def _packages(native: bool) -> Step:
 
 
 def _programs() -> list[Step]:
-    """One after the other: each build uses all processors."""
+    """Built one after the other, because each build uses all processors; helm last, nothing waits for it."""
     return [
         _go("kubernetes", f"building Kubernetes {KUBERNETES} (about 5 minutes, once)", (KUBERNETES_PROGRAMS,)),
-        _go("helm", "building helm (about 1 minute, once)", (HELM_PROGRAM,), "kubernetes"),
+        _go("helm", "building helm (about 1 minute, once)", (HELM_PROGRAM,), "kubernetes", "coredns", "kind"),
     ]
 
 
