@@ -21,7 +21,7 @@ log = logging.getLogger("kafkatrigger.consumer")
 def main() -> None:
     """Consumes until SIGTERM or SIGINT."""
     options = _options()
-    logs.configure(os.environ)
+    logs.configure()
     try:
         config = msgspec.json.decode(options.config.read_bytes(), type=ConsumerConfig)
         policy = start_policy.from_environment(os.environ, config.partition_timestamps)

@@ -5,7 +5,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-from . import logs
+from kafkatrigger.api import logs
+
 from .memory import budget
 from .supervisor import Supervisor
 

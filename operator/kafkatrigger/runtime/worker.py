@@ -20,9 +20,9 @@ from types import FrameType
 
 import msgspec
 
+from kafkatrigger.api import logs
 from kafkatrigger.api.frames import Batch, FrameError
 
-from . import logs
 from .execution import Execution
 from .lifeline import die_with_parent
 from .loading import Function, LoadError, load
