@@ -18,7 +18,9 @@ def control_plane() -> Iterator[ControlPlane]:
     with ControlPlane(controllers=True) as running:
         api = Api(running.kubeconfig)
         (definition,) = read_yaml(CRD)
-        api.apply(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{definition['metadata']['name']}", definition)
+        api.apply(
+            f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{definition['metadata']['name']}", definition
+        )
         _wait_for_definition(api)
         yield running
 
