@@ -10,7 +10,7 @@ from . import base_image, containerd, host_settings
 from .cache import lock
 from .oci import Layout
 from .settings import BASE_IMAGE, CACHE
-from .shell import run, succeeds
+from .shell import output_of, run, succeeds
 
 STORE = CACHE / "containers"
 # Run state that only lives while a build does; below /run because its locks must not survive a boot.
@@ -20,6 +20,8 @@ _SCRATCH = CACHE / "tmp"
 _BUILDAH: tuple[str | Path, ...] = ("buildah", "--root", STORE, "--runroot", _RUN_ROOT, "--storage-driver", "overlay")
 # Cache mounts of Dockerfiles are kept below TMPDIR.
 _ENVIRONMENT = {"TMPDIR": str(_SCRATCH)}
+# With intermediate ones, which are the cache; a build of everything has about 50.
+_IMAGES_KEPT = 200
 _ADVICE = "read the log; `python3 -m tests.cluster clean` starts from nothing"
 
 
@@ -59,7 +61,14 @@ def build(dockerfile: Path, context: Path, image: str, target: str | None, argum
         finally:
             # Stages that were mounted stay mounted otherwise.
             succeeds([*_BUILDAH, "rm", "--all"])
+            _forget_old_layers()
         _copy_to_layout(image)
+
+
+def _forget_old_layers() -> None:
+    """Every change of the source leaves a few layers behind, and a change of the lock file large ones."""
+    if len(output_of([*_BUILDAH, "images", "--all", "--quiet"]).split()) > _IMAGES_KEPT:
+        run([*_BUILDAH, "rmi", "--prune"])
 
 
 def _copy_to_layout(image: str) -> None:

@@ -39,3 +39,11 @@ def remove_containers() -> None:
         succeeds([*_CTR, "tasks", "delete", "--force", task])
     if left := containers():
         run([*_CTR, "containers", "rm", *left])
+
+
+def forget_replaced_images() -> None:
+    """Forgets images that lost their name to a newer one: nothing else does, as kubelet collects no images here."""
+    found = images()
+    named = {digest for name, digest in found.items() if not name.startswith("sha256:")}
+    if replaced := [name for name, digest in found.items() if digest not in named]:
+        run([*_CTR, "images", "rm", *replaced])

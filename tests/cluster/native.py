@@ -15,6 +15,7 @@ from .settings import (
     API_PORT,
     AUDIT_LOG,
     CGROUP,
+    DNS_READY_PORT,
     ETCD_PEER_PORT,
     ETCD_PORT,
     KUBECONFIG,
@@ -27,7 +28,7 @@ from .settings import (
     STATE,
 )
 from .shell import run
-from .waiting import accepts_connections, wait_until
+from .waiting import answers_http, wait_until
 
 _AUDIT_POLICY = RECIPES / "audit-policy.yaml"
 # In the order in which they are stopped: first what would start containers again.
@@ -139,6 +140,7 @@ def _prepare_containerd() -> None:
         containerd.remove_containers()
         daemon.stop()
         node.start_containerd().wait(containerd.answers, seconds=30)
+    containerd.forget_replaced_images()
     if PAUSE_IMAGE not in containerd.images():
         archive = STATE / "pause.tar"
         oci.write_program_image(archive, PAUSE_IMAGE, PAUSE_PROGRAM.binary("pause"))
@@ -154,7 +156,7 @@ def _node_is_ready() -> bool:
 
 
 def _dns_is_ready() -> bool:
-    return accepts_connections(NODE_ADDRESS, 53)
+    return answers_http(NODE_ADDRESS, DNS_READY_PORT, "/ready")
 
 
 def _remove() -> None:
@@ -171,7 +173,6 @@ def _remove() -> None:
 
 def _keep_logs() -> None:
     """The next attempt removes the state, so the logs of this one are put where they stay."""
-
     if (STATE / "log").is_dir():
         shutil.copytree(STATE / "log", LOGS / "failed-cluster", dirs_exist_ok=True)
 

@@ -61,7 +61,7 @@ _CORE_FILE = """
 .:53 {{
   bind {address}
   errors
-  ready {address}:8181
+  ready {address}:{ready_port}
   kubernetes cluster.local in-addr.arpa {{
     kubeconfig {kubeconfig}
   }}
@@ -156,7 +156,9 @@ def start_proxy(control_plane: ControlPlaneSettings) -> None:
 def start_dns(control_plane: ControlPlaneSettings) -> None:
     core_file = STATE / "Corefile"
     kubeconfig: Path = control_plane.kubeconfig("admin", group="system:masters")
-    core_file.write_text(_CORE_FILE.format(address=NODE_ADDRESS, kubeconfig=kubeconfig))
+    core_file.write_text(
+        _CORE_FILE.format(address=NODE_ADDRESS, ready_port=settings.DNS_READY_PORT, kubeconfig=kubeconfig)
+    )
     Daemon("coredns", STATE).start([COREDNS_PROGRAM.binary("coredns"), "-conf", core_file])
 
 

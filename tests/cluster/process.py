@@ -119,7 +119,7 @@ class Daemon:
         output = (os.POSIX_SPAWN_OPEN, 1, str(self.log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         files = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), output, (os.POSIX_SPAWN_DUP2, 1, 2)]
         try:
-            return os.posix_spawnp(command[0], command, os.environ, file_actions=files, setsid=True)
+            return os.posix_spawnp(command[0], command, _environment(), file_actions=files, setsid=True)
         except FileNotFoundError as error:
             raise ClusterError(f"{command[0]} is not installed", f"install {command[0]} and try again") from error
 
@@ -156,6 +156,11 @@ class Daemon:
 
         if not holds_within(seconds, ready_or_dead):
             raise self.failure(f"was not ready within {seconds:.0f} s")
+
+
+def _environment() -> dict[str, str]:
+    """Ours without a proxy: what these programs talk to is on this machine."""
+    return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
 
 
 def _reap(pid: int) -> None:
