@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import buildah, commands, provider
+from . import commands, provider
 from .errors import ClusterError, UnsupportedMachineError
 from .settings import CACHE, TARGETS
 
@@ -71,7 +71,6 @@ def _run(parsed: argparse.Namespace) -> None:
             provider.down()
         case "clean":
             provider.down()
-            buildah.release()
             shutil.rmtree(CACHE, ignore_errors=True)
 
 

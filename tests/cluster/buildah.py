@@ -106,11 +106,11 @@ def loaded() -> dict[str, str]:
 
 
 def release() -> None:
-    """Takes down the mounts that a build which was killed left behind."""
-    if STORE.exists():
-        succeeds([*_BUILDAH, "rm", "--all"])
-    mounts = Path("/proc/self/mounts").read_text().splitlines()
-    for point in sorted((m.split()[1] for m in mounts if m.split()[1].startswith(f"{STORE}/")), reverse=True):
-        succeeds(["umount", "--lazy", point])
-    if _RUN_ROOT.exists():
+    """Takes down the mounts of the store, also those that a killed build left behind; the images stay."""
+    with lock("images"):
+        if STORE.exists():
+            succeeds([*_BUILDAH, "rm", "--all"])
+        points = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+        for point in sorted((point for point in points if point.startswith(f"{STORE}/")), reverse=True):
+            succeeds(["umount", "--lazy", point])
         shutil.rmtree(_RUN_ROOT, ignore_errors=True)

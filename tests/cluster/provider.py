@@ -45,6 +45,7 @@ def down() -> None:
     """Ends the cluster of either provider, and what is left of one."""
     if os.geteuid() == 0:
         native.down()
+        buildah.release()
     kind.down()
 
 
