@@ -21,8 +21,6 @@ from .waiting import wait_until
 _OURS = re.compile(rf"KUBE-|CNI-|{BRIDGE}")
 _CNI_RESULTS = Path("/var/lib/cni/results")
 _SHIM_SOCKETS = Path("/run/containerd/s")
-# Made by the programs wherever their own plugins are; empty, unless it is another cluster's.
-_VOLUME_PLUGINS = Path("/usr/libexec/kubernetes/kubelet-plugins/volume/exec")
 _LEGACY_LOGS = Path("/var/log/containers")
 _DEVICE_PLUGINS = Path("/var/lib/kubelet/device-plugins")
 
@@ -139,9 +137,6 @@ def _remove_files() -> None:
     )
     for folder in (STATE, RUN):
         shutil.rmtree(folder, ignore_errors=True)
-    for folder in (_VOLUME_PLUGINS, *_VOLUME_PLUGINS.parents[:3]):
-        with contextlib.suppress(OSError):
-            folder.rmdir()
 
 
 def _remove_where(folder: Path, ours: Callable[[Path], bool]) -> None:
