@@ -59,11 +59,14 @@ class Operator:
         tasks = [asyncio.create_task(part) for part in parts]
         for task in tasks:
             task.add_done_callback(lambda _task: stop.set())
+        # kopf waits at its end for tasks that were begun after it was, so all of ours begin before.
+        await asyncio.sleep(0)
         try:
             await watch(self._observe, self._settings.watch_namespaces, self._settings.health_port, stop)
         finally:
-            await _end(tasks)
+            self._brokers.close()
             self._cluster.close()
+            await _end(tasks)
 
     def _observe(self, body: Body, gone: bool) -> None:
         key = self._cache.observe(body, gone=gone)
@@ -125,6 +128,7 @@ class Operator:
         bodies = list(listed)
         for body in bodies:
             self._observe(body, False)
+            await asyncio.sleep(0)  # thousands of objects must not hold up the probes
         for key in self._cache.retain(kind, namespace, bodies, version):
             self._claim(key)
             self._queue.add(key)

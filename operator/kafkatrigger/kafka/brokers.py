@@ -10,6 +10,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,6 +77,7 @@ class Brokers:
         self._timeout, self._idle, self._limit = timeout, idle, limit
         self._clients: OrderedDict[tuple[str, ...], _Client] = OrderedDict()
         self._lock = threading.Lock()
+        self._closed: Future[None] = Future()
 
     def check(self, target: Target) -> Finding:
         """Asks the brokers; takes about the timeout at most, and never raises for what brokers do."""
@@ -95,6 +97,10 @@ class Brokers:
             # Bound until the lock is free: destroying a client joins its threads.
             clients = [self._clients.pop(key) for key in closed]
         del clients
+
+    def close(self) -> None:
+        """Ends the checks that run, so that nobody waits for brokers when the process is told to end."""
+        self._closed.set_result(None)
 
     def __len__(self) -> int:
         return len(self._clients)
@@ -124,8 +130,9 @@ class Brokers:
         futures = client.admin.describe_topics(TopicCollection(list(target.topics)), request_timeout=self._timeout)
         missing, refused = [], []
         for topic, future in futures.items():
+            wait((future, self._closed), self._timeout + 1, FIRST_COMPLETED)
             try:
-                future.result(self._timeout + 1)
+                future.result(0)
             except KafkaException as error:
                 reason: KafkaError = error.args[0]
                 if reason.code() in _ABSENT:
