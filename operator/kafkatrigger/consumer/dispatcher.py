@@ -4,6 +4,7 @@ Keys hash to slots, a slot belongs to one worker, and a worker runs in sequence:
 each message, and the success path does no work for each key.
 """
 
+import heapq
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -12,7 +13,7 @@ from itertools import islice
 import msgspec
 
 from kafkatrigger.api.frames import Batch, Ordering, Record, Results
-from kafkatrigger.consumer.lanes import LaneId, Lanes, size
+from kafkatrigger.consumer.lanes import Lane, LaneId, Lanes, size
 from kafkatrigger.consumer.partition import Partition
 
 SLOTS = 256
@@ -32,8 +33,6 @@ class Chunk(msgspec.Struct, eq=False):
 
     partitions: list[Partition]
     records: list[Record]
-    lane: LaneId | None = None
-    """The lane that they were taken from, where they come from one."""
 
 
 class Flight(msgspec.Struct, eq=False):
@@ -43,7 +42,8 @@ class Flight(msgspec.Struct, eq=False):
     partitions: list[Partition]
     records: list[Record]
     sent: float
-    lane: LaneId | None
+    waited: bool
+    """Its records were taken from lanes."""
     answered: int = 0
 
     @property
@@ -51,24 +51,37 @@ class Flight(msgspec.Struct, eq=False):
         return islice(self.records, self.answered, None)
 
 
+class OutOfTurnError(Exception):
+    """A worker answered what it was not asked."""
+
+
 class Worker:
-    """A worker's queue and what it has been sent."""
+    """A worker's queues and what it has been sent."""
 
     def __init__(self) -> None:
         self.attached = False
+        self.lanes: list[tuple[int, int, Lane]] = []
+        """Lanes that are due, as a heap by the batch that has to be answered before."""
         self.backlog: deque[Chunk] = deque()
         self.flights: deque[Flight] = deque()
         self.in_flight = 0
         self.waiting = 0
-        self.seen = 0
-        """Last batch of which every answer is here."""
         self.window = FIRST_WINDOW
         self._seconds_each: float | None = None
         self._answered_at = 0.0
 
+    def has_answered(self, batch: int) -> bool:
+        """Whether every answer to this batch is here; batches of other workers do not matter to it."""
+        return not self.flights or self.flights[0].id > batch
+
     @property
     def held(self) -> int:
         return self.in_flight + self.waiting
+
+    @property
+    def load(self) -> tuple[bool, int]:
+        """By what workers are compared: one that is not attached comes last."""
+        return not self.attached, self.held
 
     def learn(self, count: int, sent: float, now: float, largest: int) -> None:
         """Adapts the window to how long a message takes."""
@@ -89,9 +102,10 @@ class Dispatcher:
         self._ordering = ordering
         self._max_in_flight = max_in_flight
         self._next_id = 0
+        self._tie = 0
         self.workers: list[Worker] = []
         self.bytes = 0
-        """Of the values of all messages held."""
+        """Of all messages held."""
 
     @property
     def held(self) -> int:
@@ -103,10 +117,18 @@ class Dispatcher:
         """Messages sent and not yet answered."""
         return sum(worker.in_flight for worker in self.workers)
 
+    def resize(self, count: int) -> None:
+        """There are this many workers from now on, none of them attached: what waits finds its place anew."""
+        workers, self.workers = self.workers, [Worker() for _ in range(count)]
+        for worker in workers:
+            self.bytes -= sum(sizes(chunk.records) for chunk in worker.backlog)
+            for _, _, lane in worker.lanes:
+                self._queue_lane(lane)
+            for chunk in worker.backlog:
+                self.add(chunk.partitions, chunk.records)
+
     def attach(self, number: int) -> None:
         """The worker takes batches from now on."""
-        while len(self.workers) <= number:
-            self.workers.append(Worker())
         self.workers[number].attached = True
 
     def lane_of(self, partition: Partition, record: Record) -> LaneId:
@@ -133,13 +155,18 @@ class Dispatcher:
             if shard:
                 self._queue(self.workers[number], Chunk(partitions, shard), first=False)
 
-    def add_lane(self, lane_id: LaneId, partition: Partition, records: list[Record]) -> None:
-        """Queues the records of a lane, in front: they have waited already."""
-        key = records[0][4]
+    def queue_lanes(self, now: float) -> None:
+        """Takes note of the lanes that are due."""
+        for lane in self._lanes.due(now):
+            self._queue_lane(lane)
+
+    def _queue_lane(self, lane: Lane) -> None:
+        """A lane runs where its messages always ran."""
+        key = lane.records[0][4] if lane.records else None
         keyed = self._ordering == "Key" and key is not None
-        number = (hash(key) & (SLOTS - 1)) % len(self.workers) if keyed else self._place(partition)
-        chunk = Chunk([partition], [(0, *record[1:]) for record in records], lane_id)
-        self._queue(self.workers[number], chunk, first=True)
+        number = (hash(key) & (SLOTS - 1)) % len(self.workers) if keyed else self._place(lane.partition)
+        self._tie += 1
+        heapq.heappush(self.workers[number].lanes, (lane.after, self._tie, lane))
 
     def _place(self, partition: Partition) -> int:
         if self._ordering == "Partition":
@@ -147,41 +174,70 @@ class Dispatcher:
         return self._idlest()
 
     def _idlest(self) -> int:
-        return min(range(len(self.workers)), key=lambda number: self.workers[number].held)
+        return min(range(len(self.workers)), key=lambda number: self.workers[number].load)
 
     def _queue(self, worker: Worker, chunk: Chunk, first: bool) -> None:
         (worker.backlog.appendleft if first else worker.backlog.append)(chunk)
         worker.waiting += len(chunk.records)
         self.bytes += sizes(chunk.records)
 
-    def departures(self) -> Iterator[tuple[int, Batch]]:
-        """The batches that may be sent now: take them all."""
+    def departures(self, now: float) -> Iterator[tuple[int, Batch]]:
+        """The batches that may be sent now: take them all. What has waited in lanes goes first."""
         for number, worker in enumerate(self.workers):
-            while worker.attached and worker.backlog and worker.in_flight < worker.window:
-                room = self._max_in_flight - self.in_flight
+            while worker.attached and worker.in_flight < worker.window:
+                room = min(FRAME_RECORDS, worker.window - worker.in_flight, self._max_in_flight - self.in_flight)
                 if room <= 0:
                     return
-                if batch := self._depart(worker, room):
-                    yield number, batch
+                if worker.lanes and worker.has_answered(worker.lanes[0][0]):
+                    chunk, waited = self._take_lanes(worker, room, now), True
+                elif worker.backlog:
+                    chunk, waited = self._take_backlog(worker, room), False
+                else:
+                    break
+                if chunk.records:
+                    yield number, self._depart(worker, chunk, waited)
 
-    def _depart(self, worker: Worker, room: int) -> Batch | None:
+    def _take_lanes(self, worker: Worker, room: int, now: float) -> Chunk:
+        """The beginnings of as many lanes as fit."""
+        indexes: dict[Partition, int] = {}
+        records: list[Record] = []
+        total = 0
+        while worker.lanes and worker.has_answered(worker.lanes[0][0]) and len(records) < room and total < FRAME_BYTES:
+            lane = heapq.heappop(worker.lanes)[2]
+            if not worker.has_answered(lane.after):  # more of it was answered since it was queued
+                self._queue_lane(lane)
+                continue
+            count = _fitting(lane.records, min(room - len(records), len(lane.records)))
+            taken = self._lanes.take(lane, count, now)
+            index = indexes.setdefault(lane.partition, len(indexes))
+            records += [(index, *record[1:]) for record in taken]
+            total += sizes(taken)
+        self.bytes += total
+        worker.waiting += len(records)
+        return Chunk(list(indexes), records)
+
+    def _take_backlog(self, worker: Worker, room: int) -> Chunk:
         chunk = worker.backlog.popleft()
-        if self._lanes and chunk.lane is None:
+        if self._lanes:
             self._park(worker, chunk)
-        records = chunk.records
-        if not records:
-            return None
-        count = min(len(records), FRAME_RECORDS, max(1, worker.window - worker.in_flight), room)
-        count = _fitting(records, count)
-        if count < len(records):
-            worker.backlog.appendleft(Chunk(chunk.partitions, records[count:], chunk.lane))
-            records = records[:count]
+        count = _fitting(chunk.records, min(room, len(chunk.records)))
+        if count < len(chunk.records):
+            worker.backlog.appendleft(Chunk(chunk.partitions, chunk.records[count:]))
+        return Chunk(chunk.partitions, chunk.records[:count])
+
+    def _depart(self, worker: Worker, chunk: Chunk, waited: bool) -> Batch:
         self._next_id += 1
-        worker.flights.append(Flight(self._next_id, chunk.partitions, records, time.monotonic(), chunk.lane))
-        worker.in_flight += count
-        worker.waiting -= count
+        seen = worker.flights[0].id - 1 if worker.flights else self._next_id - 1
+        worker.flights.append(Flight(self._next_id, chunk.partitions, chunk.records, time.monotonic(), waited))
+        worker.in_flight += len(chunk.records)
+        worker.waiting -= len(chunk.records)
         sources = [(each.topic, each.number) for each in chunk.partitions]
-        return Batch(self._next_id, sources, records, chunk.lane is not None, worker.seen)
+        return Batch(self._next_id, sources, chunk.records, waited, seen)
+
+    def last_sent(self, number: int) -> int:
+        """The latest batch that this worker still has to answer."""
+        flights = self.workers[number].flights
+        return flights[-1].id if flights else 0
 
     def _park(self, worker: Worker, chunk: Chunk) -> None:
         """Messages of a key that waits go to its lane, however long ago they were queued."""
@@ -190,7 +246,7 @@ class Dispatcher:
             partition = chunk.partitions[record[0]]
             lane_id = self.lane_of(partition, record)
             if lane_id in self._lanes:
-                self._lanes.put(lane_id, partition, record, due=0.0)
+                self._lanes.put(lane_id, partition, record)
                 worker.waiting -= 1
                 self.bytes -= size(record)
             else:
@@ -198,22 +254,22 @@ class Dispatcher:
         chunk.records = kept
 
     def answered(self, number: int, results: Results) -> tuple[Flight, list[Record]]:
-        """Which records these are the answers to; ValueError where they are none that were expected."""
+        """Which records these are the answers to; OutOfTurnError, with nothing changed, where none of these were expected."""
         worker = self.workers[number]
         flight = worker.flights[0] if worker.flights else None
         count = len(results.outcomes)
-        if flight is None or results.batch != flight.id or results.first != flight.answered or not count:
-            raise ValueError(f"worker {number} answered batch {results.batch} from {results.first} out of turn")
+        if flight is None or (results.batch, results.first) != (flight.id, flight.answered) or not count:
+            raise OutOfTurnError(f"worker {number} answered batch {results.batch} from {results.first} out of turn")
         records = flight.records[flight.answered : flight.answered + count]
+        if len(records) != count:
+            raise OutOfTurnError(f"worker {number} answered more of batch {results.batch} than there is")
         flight.answered += count
-        worker.in_flight -= len(records)
+        worker.in_flight -= count
         self.bytes -= sizes(records)
-        if flight.answered >= len(flight.records):
+        if flight.answered == len(flight.records):
             worker.flights.popleft()
-            worker.seen = flight.id
-        worker.learn(
-            count, flight.sent, time.monotonic(), max(SMALLEST_WINDOW, self._max_in_flight // len(self.workers))
-        )
+        largest = max(SMALLEST_WINDOW, self._max_in_flight // len(self.workers))
+        worker.learn(count, flight.sent, time.monotonic(), largest)
         return flight, records
 
     def detach(self, number: int) -> list[Flight]:
@@ -223,7 +279,6 @@ class Dispatcher:
         worker.attached = False
         worker.flights.clear()
         worker.in_flight = 0
-        worker.seen = self._next_id
         worker.window = min(worker.window, FIRST_WINDOW)
         self.bytes -= sum(sizes(flight.open_records) for flight in flights)
         return flights
@@ -243,7 +298,7 @@ class Dispatcher:
             for chunk in chunks:
                 kept = [record for record in chunk.records if not chunk.partitions[record[0]].revoked]
                 if kept:
-                    self._queue(worker, Chunk(chunk.partitions, kept, chunk.lane), first=False)
+                    self._queue(worker, Chunk(chunk.partitions, kept), first=False)
 
     def is_running(self, partitions: set[Partition]) -> bool:
         """Whether a worker has messages of one of these partitions."""
@@ -266,7 +321,7 @@ class Dispatcher:
 
 
 def sizes(records: Iterable[Record]) -> int:
-    """Bytes of the messages' values."""
+    """Bytes that the messages hold."""
     return sum(map(size, records))
 
 

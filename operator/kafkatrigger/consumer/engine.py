@@ -10,7 +10,7 @@ import threading
 import time
 from collections import defaultdict
 
-from confluent_kafka import KafkaError, Message
+from confluent_kafka import KafkaError, KafkaException, Message
 from confluent_kafka.admin import AdminClient
 
 from kafkatrigger.api import pod_status
@@ -18,13 +18,13 @@ from kafkatrigger.api.consumer_config import ConsumerConfig, TopicSettings
 from kafkatrigger.api.frames import Record
 from kafkatrigger.api.pod_status import PartitionStatus, PodStatus
 from kafkatrigger.api.start_policy import StartPolicy
-from kafkatrigger.consumer.dispatcher import Dispatcher
+from kafkatrigger.consumer.dispatcher import Dispatcher, OutOfTurnError
 from kafkatrigger.consumer.health import Health
 from kafkatrigger.consumer.lanes import Lanes
-from kafkatrigger.consumer.offsets import is_terminal, position
+from kafkatrigger.consumer.offsets import position
 from kafkatrigger.consumer.outcomes import Outcomes
 from kafkatrigger.consumer.partition import Partition
-from kafkatrigger.consumer.runtime_link import Event, RuntimeLink, WorkerAnswered, WorkerAttached
+from kafkatrigger.consumer.runtime_link import Event, RuntimeJoined, RuntimeLink, WorkerAnswered, WorkerAttached
 from kafkatrigger.consumer.source import Positions, Source
 from kafkatrigger.kafka import client, topics
 
@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 
 COMMIT_INTERVAL = 1.0
 COMMIT_MESSAGES = 50_000
+UNACKNOWLEDGED = 2 * COMMIT_MESSAGES
+"""Responses that may wait for their acknowledgement before nothing more is read."""
+
 IDLE_WAIT = 0.05
 """Seconds to wait for a message while nothing is under way."""
 
@@ -43,13 +46,17 @@ REVOKE_DRAIN = 5.0
 
 FULL_BEFORE_PAUSE = 1.0
 PUBLISH_INTERVAL = 0.5
-PROBE_INTERVAL = 5.0
+PROBE_INTERVAL = 3.0
+PROBE_TIMEOUT = 1.0
 STARTUP_RETRY = 2.0
 STANDBY_AFTER = 5.0
 """A member that has been in its group this long without a partition stands by."""
 
-LANE_BATCH = 500
+QUIET_BEFORE_PROBE = 5.0
+"""Seconds in which no broker said anything, after which one is asked: a broker that hangs sends no error."""
+
 CLOSE_LIMIT = 8.0
+"""Seconds to write, commit and leave the group after the drain."""
 
 
 class Engine:
@@ -68,11 +75,12 @@ class Engine:
         self._problem: tuple[str, str] | None = (pod_status.BROKER_UNREACHABLE, "the brokers have not been asked yet")
         self._stopping = False
         self._rebalances = 0
-        self._subscribed_at = 0.0
         self._read_at = 0.0
         self._commit_at = 0.0
         self._publish_at = 0.0
         self._probe_at = 0.0
+        self._heard_at = 0.0
+        """When a broker last said something."""
 
     def stop(self) -> None:
         """Ends the loop soon; may be called from a signal handler."""
@@ -103,8 +111,7 @@ class Engine:
             self._take_events(0.1)
             self._report()
             if self._problem is None and self._link.loaded:
-                self._subscribed_at = time.monotonic()
-                return Source(self._config, self._policy, self._give_up, self._on_error)
+                return Source(self._config, self._policy, self._give_up, self._on_error, self._health.tick)
         return None
 
     def _missing(self, admin: AdminClient) -> tuple[str, str] | None:
@@ -140,16 +147,17 @@ class Engine:
         self._take_events(BUSY_WAIT if self._dispatcher.in_flight or self._outbox.blocked else 0)
         self._outbox.pump()
         if self._is_time_to_commit():
-            self._commit(source, wait=False)
+            self._commit(source)
         self._report(source)
 
     def _has_room(self) -> bool:
         held = self._dispatcher.held + self._lanes.waiting
-        size = self._dispatcher.bytes + self._lanes.bytes
+        size = self._dispatcher.bytes + self._lanes.bytes + self._outbox.bytes
         return (
             not self._outbox.blocked
             and bool(self._dispatcher.workers)
             and held < self._config.max_in_flight
+            and self._outbox.unacknowledged < UNACKNOWLEDGED
             and size < self._config.max_buffered_bytes
         )
 
@@ -162,34 +170,33 @@ class Engine:
         self._read_at = time.monotonic()
         if not messages:
             return
+        self._heard_at = self._read_at
         indexes: dict[tuple[str, int], int] = {}
         partitions: list[Partition] = []
         records: list[Record] = []
         for message in messages:
+            if message.error() is not None:
+                source.report(message)
+                indexes.clear()  # it may have put another object in a partition's place
+                continue
             where = (message.topic(), message.partition())
             index = indexes.get(where)
             if index is None:
-                partition = source.partitions.get(where)
-                if partition is None:
+                if where not in source.partitions:
                     continue
                 index = indexes[where] = len(partitions)
-                partitions.append(partition)
-            else:
-                partition = partitions[index]
+                partitions.append(source.partitions[where])
             offset = message.offset()
-            if offset < partition.end or (partition.known and is_terminal(partition.known, offset)):
-                continue
-            partition.end = offset + 1
-            records.append(
-                (index, offset, message.timestamp()[1], 1, message.key(), message.value(), message.headers())
-            )
+            if partitions[index].advance(offset):
+                records.append(
+                    (index, offset, message.timestamp()[1], 1, message.key(), message.value(), message.headers())
+                )
         self._dispatcher.add(partitions, records)
 
     def _send(self) -> None:
         now = time.monotonic()
-        for lane in self._lanes.due(now):
-            self._dispatcher.add_lane(lane.id, lane.partition, self._lanes.take(lane, LANE_BATCH))
-        for worker, batch in self._dispatcher.departures():
+        self._dispatcher.queue_lanes(now)
+        for worker, batch in self._dispatcher.departures(now):
             self._link.send(worker, batch)
 
     def _take_events(self, timeout: float) -> None:
@@ -200,9 +207,11 @@ class Engine:
         if isinstance(event, WorkerAnswered):
             try:
                 self._outcomes.answered(event.worker, event.results)
-            except ValueError as error:
+            except OutOfTurnError as error:
                 log.error("%s: its connection is closed", error)
                 self._link.detach(event.worker)
+        elif isinstance(event, RuntimeJoined):
+            self._dispatcher.resize(event.workers)
         elif isinstance(event, WorkerAttached):
             self._dispatcher.attach(event.worker)
         else:
@@ -213,12 +222,15 @@ class Engine:
     # Committing
 
     def _is_time_to_commit(self) -> bool:
-        return time.monotonic() >= self._commit_at or self._outbox.unacknowledged >= COMMIT_MESSAGES
+        outbox = self._outbox
+        is_much = outbox.unacknowledged >= COMMIT_MESSAGES or outbox.bytes > self._config.max_buffered_bytes // 2
+        return time.monotonic() >= self._commit_at or (is_much and not outbox.blocked)
 
-    def _commit(self, source: Source, wait: bool) -> None:
+    def _commit(self, source: Source) -> None:
         self._commit_at = time.monotonic() + COMMIT_INTERVAL
-        self._outbox.flush()
-        source.commit(self._positions(list(source.partitions.values())), wait)
+        if self._outbox.unacknowledged and self._outbox.flush():
+            self._heard_at = time.monotonic()
+        source.commit(self._positions(list(source.partitions.values())))
 
     def _positions(self, partitions: list[Partition]) -> Positions:
         """What may be committed: of everything read, all but what is queued, runs, waits or is not acknowledged."""
@@ -254,17 +266,17 @@ class Engine:
         log.info("draining: %d messages in flight", self._dispatcher.in_flight)
         deadline = time.monotonic() + self._config.drain
         source.pause()
-        while self._dispatcher.in_flight and time.monotonic() < deadline:
+        while (self._dispatcher.in_flight or self._outbox.blocked) and time.monotonic() < deadline:
             self._take_events(0.05)
             self._outbox.pump()
             self._take(source, source.read(0))
             self._report(source)
-        self._outbox.flush(5.0)
-        source.commit(self._positions(list(source.partitions.values())), wait=True)
-        # Closing can hang in the client; all that matters is committed.
-        watchdog = threading.Timer(CLOSE_LIMIT, os._exit, (0,))
+        # Brokers that do not answer must not hold up the end: what is not committed runs again.
+        watchdog = threading.Timer(CLOSE_LIMIT, os._exit, (1,))
         watchdog.daemon = True
         watchdog.start()
+        self._outbox.flush(5.0)
+        source.commit_last(self._positions(list(source.partitions.values())))
         source.close()
         watchdog.cancel()
         log.info("stopped")
@@ -272,19 +284,30 @@ class Engine:
     # What the pod says of itself
 
     def _on_error(self, error: KafkaError) -> None:
-        code = error.code()
-        if code == KafkaError._ALL_BROKERS_DOWN:
-            servers = ", ".join(self._config.bootstrap_servers)
-            self._problem = (
-                pod_status.BROKER_UNREACHABLE,
-                f"no broker of {servers} answers: check the brokers and the network",
-            )
-        elif code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
-            self._problem = (
-                pod_status.TOPIC_MISSING,
-                f"a source topic is gone ({error.str()}): create it or correct spec.source.topics",
-            )
         log.warning("%s: %s", error.name(), error.str())
+        if error.fatal():
+            raise KafkaException(error)
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._problem = self._unreachable
+        elif error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
+            self._probe_at = 0.0
+
+    @property
+    def _unreachable(self) -> tuple[str, str]:
+        servers = ", ".join(self._config.bootstrap_servers)
+        return pod_status.BROKER_UNREACHABLE, f"no broker of {servers} answers: check the brokers and the network"
+
+    def _probe(self, source: Source, now: float) -> None:
+        """Asks the brokers, when there is a doubt, whether they are there and have the topics."""
+        if now < self._probe_at or (self._problem is None and now - self._heard_at < QUIET_BEFORE_PROBE):
+            return
+        self._probe_at = now + PROBE_INTERVAL
+        try:
+            absent = source.absent_topics(PROBE_TIMEOUT)
+        except KafkaException:
+            self._problem = self._unreachable
+            return
+        self._problem = (pod_status.TOPIC_MISSING, topics.missing_sentence(absent)) if absent else None
 
     def _report(self, source: Source | None = None) -> None:
         self._health.tick()
@@ -292,10 +315,8 @@ class Engine:
         if now < self._publish_at:
             return
         self._publish_at = now + PUBLISH_INTERVAL
-        if source is not None and self._problem is not None and now >= self._probe_at:
-            self._probe_at = now + PROBE_INTERVAL
-            if source.topics_found(1.0):
-                self._problem = None
+        if source is not None:
+            self._probe(source, now)
         self._health.publish(self._status(source))
 
     def _status(self, source: Source | None) -> PodStatus:
@@ -335,7 +356,7 @@ class Engine:
         return pod_status.CONSUMING, f"consuming {len(source.partitions)} partitions"
 
     def _is_member(self, source: Source) -> bool:
-        stands_by = bool(source.member_id) and time.monotonic() - self._subscribed_at > STANDBY_AFTER
+        stands_by = bool(source.member_id) and time.monotonic() - source.outside_since > STANDBY_AFTER
         return source.joined or stands_by
 
 
@@ -350,7 +371,6 @@ def _ensure(
 
 
 def _partition_status(partition: Partition, end: int | None) -> PartitionStatus:
-    committed = partition.committed.watermark if partition.committed else None
-    watermark = committed if committed is not None else partition.end
+    watermark = partition.told.watermark if partition.told else partition.committed or 0
     lag = max(0, end - watermark) if end is not None else None
-    return PartitionStatus(partition.topic, partition.number, watermark, committed, lag, partition.reason)
+    return PartitionStatus(partition.topic, partition.number, watermark, partition.committed, lag, partition.reason)

@@ -2,6 +2,10 @@
 
 A lane is the order of one key of one partition (or what `ordering` puts in its place). It exists here only while it has
 waited for something; the success path never comes by.
+
+When a message fails, later ones of its lane may be under way in batches that were sent before that was known; the worker
+answers those NotRun. So a lane runs again only after the last batch sent by then is answered in full (`after`): then all
+of the lane is here, and what is taken from it is its beginning.
 """
 
 import heapq
@@ -20,8 +24,12 @@ _offset = itemgetter(1)
 
 
 def size(record: Record) -> int:
-    """Bytes of the message's value, for the bound on memory."""
-    return len(record[5]) if record[5] is not None else 0
+    """Bytes that the message holds, for the bound on memory."""
+    _, _, _, _, key, value, headers = record
+    total = (len(value) if value else 0) + (len(key) if key else 0)
+    if headers:
+        total += sum([len(name) + len(content or b"") for name, content in headers])
+    return total
 
 
 class Lane(msgspec.Struct, eq=False):
@@ -31,11 +39,15 @@ class Lane(msgspec.Struct, eq=False):
     partition: Partition
     due: float
     """When it may run, on the monotonic clock in seconds."""
+    after: int = 0
+    """The batch that has to be answered before."""
     records: list[Record] = []
     """Each with the number of its next attempt."""
     running: int = 0
     scheduled: float | None = None
     """The due time under which it stands in the heap."""
+    queued: bool = False
+    """`due` returned it, and `take` was not called yet."""
 
 
 class Lanes:
@@ -48,7 +60,7 @@ class Lanes:
         self.waiting = 0
         """Messages that wait here and do not run."""
         self.bytes = 0
-        """Of their values."""
+        """That they hold."""
 
     def __contains__(self, lane_id: LaneId) -> bool:
         return lane_id in self._lanes
@@ -56,18 +68,38 @@ class Lanes:
     def __bool__(self) -> bool:
         return bool(self._lanes)
 
-    def put(self, lane_id: LaneId, partition: Partition, record: Record, due: float) -> None:
-        """The message waits in this lane. The lane is due at the latest time that any of its messages asks for."""
+    def put(self, lane_id: LaneId, partition: Partition, record: Record, due: float = 0.0, after: int = 0) -> None:
+        """The message waits in this lane. The lane runs when the latest demand of any of its messages is met."""
         lane = self._lanes.get(lane_id)
         if lane is None:
             lane = self._lanes[lane_id] = Lane(lane_id, partition, due)
         insort(lane.records, record, key=_offset)
         self.waiting += 1
         self.bytes += size(record)
+        lane.after = max(lane.after, after)
         self._schedule(lane, max(lane.due, due))
 
-    def take(self, lane: Lane, count: int) -> list[Record]:
-        """Takes the first messages out to run; the lane stays until `finished` has been told of each."""
+    def due(self, now: float) -> Iterator[Lane]:
+        """The lanes whose time has come and of which nothing runs, earliest first; each is to be given to `take`."""
+        while self._heap and self._heap[0][0] <= now:
+            when, _, lane_id = heapq.heappop(self._heap)
+            lane = self._lanes.get(lane_id)
+            if lane is not None and lane.scheduled == when:
+                lane.scheduled = None
+                lane.queued = True
+                yield lane
+
+    def take(self, lane: Lane, count: int, now: float) -> list[Record]:
+        """Takes the first messages out to run; none where the lane has become due later, or is gone.
+
+        The lane stays until `finished` has been told of each.
+        """
+        lane.queued = False
+        if self._lanes.get(lane.id) is not lane:
+            return []
+        if lane.due > now:
+            self._schedule(lane, lane.due)
+            return []
         taken, lane.records = lane.records[:count], lane.records[count:]
         lane.running += len(taken)
         self._left(taken)
@@ -85,17 +117,6 @@ class Lanes:
             self._schedule(lane, max(lane.due, now))
         else:
             del self._lanes[lane_id]
-
-    def due(self, now: float) -> Iterator[Lane]:
-        """The lanes whose time has come and of which nothing runs, earliest first."""
-        while self._heap and self._heap[0][0] <= now:
-            when, _, lane_id = heapq.heappop(self._heap)
-            lane = self._lanes.get(lane_id)
-            if lane is None or lane.scheduled != when:
-                continue
-            lane.scheduled = None
-            if not lane.running and lane.records:
-                yield lane
 
     def next_due(self) -> float | None:
         """When to look again; may be early, never late."""
@@ -119,7 +140,7 @@ class Lanes:
 
     def _schedule(self, lane: Lane, due: float) -> None:
         lane.due = due
-        if not lane.running and lane.scheduled != due:
+        if not lane.running and not lane.queued and lane.scheduled != due:
             self._tie += 1
             lane.scheduled = due
             heapq.heappush(self._heap, (due, self._tie, lane.id))

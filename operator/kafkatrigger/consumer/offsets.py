@@ -13,6 +13,9 @@ import msgspec
 METADATA_LIMIT = 3 * 1024
 """Bytes of commit metadata; brokers refuse more than 4 KiB by default (`offset.metadata.max.bytes`)."""
 
+LONGEST_REASON = 100
+"""Characters; ours are much shorter."""
+
 Ranges = list[tuple[int, int]]
 """Half-open, ascending, not touching: [(first, end), ...]."""
 
@@ -44,11 +47,6 @@ def position(end: int, open_offsets: Iterable[int], known: Ranges) -> Position:
     return Position(watermark, ranges)
 
 
-def is_terminal(terminal: Ranges, offset: int) -> bool:
-    """Whether the offset lies in one of the ranges."""
-    return any(first <= offset < end for first, end in terminal)
-
-
 class _Metadata(msgspec.Struct, array_like=True):
     reason: str
     steps: list[int] = []
@@ -66,6 +64,7 @@ def encode_metadata(reason: str, at: Position, limit: int = METADATA_LIMIT) -> s
         steps += (first - last, end - first)
         last = end
     while len(text := _text(_Metadata(reason, steps))) > limit:
+        # Long lists shrink by proportion, and always by a pair at least.
         del steps[max(0, len(steps) * limit // len(text) // 2 * 2 - 2) :]
     return text
 
@@ -76,12 +75,14 @@ def decode_metadata(watermark: int, text: str | None) -> tuple[str, Position]:
         metadata = msgspec.msgpack.decode(base64.b64decode(text or "", validate=True), type=_Metadata)
     except (msgspec.DecodeError, binascii.Error, ValueError):
         return "Committed", Position(watermark)
+    if any(step <= 0 for step in metadata.steps):
+        return "Committed", Position(watermark)
     terminal: Ranges = []
     last = watermark
     for gap, length in zip(metadata.steps[::2], metadata.steps[1::2], strict=False):
         terminal.append((last + gap, last + gap + length))
         last += gap + length
-    return metadata.reason, Position(watermark, terminal)
+    return metadata.reason[:LONGEST_REASON], Position(watermark, terminal)
 
 
 def _text(metadata: _Metadata) -> str:

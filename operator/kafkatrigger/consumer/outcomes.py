@@ -3,6 +3,7 @@
 import logging
 import random
 import time
+from itertools import groupby
 from operator import itemgetter
 
 from confluent_kafka import KafkaError
@@ -12,7 +13,7 @@ from kafkatrigger.api.frames import Failed, Headers, NotRun, Outcome, Outputs, R
 from kafkatrigger.api.frames import Output as Answer
 from kafkatrigger.consumer import dead_letter, retry
 from kafkatrigger.consumer.dispatcher import Dispatcher, Flight
-from kafkatrigger.consumer.lanes import Lanes
+from kafkatrigger.consumer.lanes import LaneId, Lanes
 from kafkatrigger.consumer.outbox import Outbox, Output, Plain
 from kafkatrigger.consumer.partition import Partition
 
@@ -32,59 +33,69 @@ class Outcomes:
         self.outbox = Outbox.of(config, self._refused)
 
     def answered(self, worker: int, results: Results) -> None:
-        """Outcomes of a worker; ValueError where they answer nothing that was sent."""
+        """Outcomes of a worker; OutOfTurnError, with nothing changed, where they answer nothing that was sent."""
         flight, records = self._dispatcher.answered(worker, results)
         if self._is_ordinary(flight, records, results.outcomes):
-            self._respond(Plain(flight.partitions, records, results.outcomes))  # type: ignore[arg-type]
+            self._respond(flight, records, results.outcomes)  # type: ignore[arg-type]
             return
+        after = self._dispatcher.last_sent(worker)
         for record, outcome in zip(records, results.outcomes, strict=True):
-            self._one(flight, record, outcome)
+            self._one(flight, record, outcome, after)
 
     def worker_gone(self, worker: int, exited: WorkerExited | None) -> None:
-        """The suspects count an attempt; what the worker did not get to is run again without counting one."""
+        """The suspects count an attempt; what the worker did not get to is run again without counting one.
+
+        The suspects come first: a message before one of them may have run, its answer lost with the worker, and it must
+        not run again after the suspect.
+        """
         suspects = set(exited.suspects) if exited else set()
-        unfinished = []
-        for flight in self._dispatcher.detach(worker):
-            first = flight.answered
-            kept: list[Record] = []
-            for index, record in enumerate(flight.open_records, first):
-                if exited and (flight.id, index) in suspects:
-                    self._one(flight, record, Failed(exited.reason, exited.reason, exited.message, False))
-                elif flight.lane is not None or self._lane(flight, record) in self._lanes:
-                    self._one(flight, record, NotRun())
-                else:
-                    kept.append(record)
-            unfinished.append((flight.partitions, kept))
-        for partitions, kept in reversed(unfinished):
-            self._dispatcher.put_back(worker, partitions, kept)
+        unfinished = [
+            (flight, record, (flight.id, index) in suspects)
+            for flight in self._dispatcher.detach(worker)
+            for index, record in enumerate(flight.open_records, flight.answered)
+        ]
+        for flight, record, is_suspect in unfinished:
+            if exited and is_suspect:
+                self._one(flight, record, Failed(exited.reason, exited.reason, exited.message, False), 0)
+        waits: list[tuple[Flight, Record]] = []
+        for flight, record, is_suspect in unfinished:
+            if is_suspect:
+                continue
+            if flight.waited or self._lane(flight, record) in self._lanes:
+                self._one(flight, record, NotRun(), 0)
+            elif not flight.partitions[record[0]].revoked:
+                waits.append((flight, record))
+        for flight, group in reversed([(flight, list(group)) for flight, group in groupby(waits, itemgetter(0))]):
+            self._dispatcher.put_back(worker, flight.partitions, [record for _, record in group])
 
     def _is_ordinary(self, flight: Flight, records: list[Record], outcomes: list[Outcome]) -> bool:
         """One response each, under the message's key, and nobody waits: then the whole batch is written in one go."""
         return (
-            flight.lane is None
+            not flight.waited
             and set(map(type, outcomes)) == _ORDINARY
             and self._config.response_headers == "None"
             and not any(map(_headers_of, records))
             and not any(partition.revoked for partition in flight.partitions)
         )
 
-    def _respond(self, plain: Plain) -> None:
+    def _respond(self, flight: Flight, records: list[Record], values: list[bytes]) -> None:
         if self._config.response is None:
-            self.outbox.acknowledged["succeeded"] += len(plain.values)
+            self.outbox.acknowledged["succeeded"] += len(values)
         else:
-            self.outbox.respond(self._config.response.topic, plain)
+            self.outbox.respond(Plain(self._config.response.topic, flight.partitions, records, values))
 
-    def _lane(self, flight: Flight, record: Record) -> object:
+    def _lane(self, flight: Flight, record: Record) -> LaneId:
         return self._dispatcher.lane_of(flight.partitions[record[0]], record)
 
-    def _one(self, flight: Flight, record: Record, outcome: Outcome) -> None:
+    def _one(self, flight: Flight, record: Record, outcome: Outcome, after: int) -> None:
+        """One answer. If the message has to wait, its lane does so until batch `after` is answered as well."""
         partition = flight.partitions[record[0]]
         if not partition.revoked:
-            self._settle(partition, record, outcome)
-        if flight.lane is not None:
-            self._lanes.finished(flight.lane, time.monotonic())
+            self._settle(partition, record, outcome, after)
+        if flight.waited:
+            self._lanes.finished(self._lane(flight, record), time.monotonic())
 
-    def _settle(self, partition: Partition, record: Record, outcome: Outcome) -> None:
+    def _settle(self, partition: Partition, record: Record, outcome: Outcome, after: int) -> None:
         if outcome is None:
             self.outbox.acknowledged["filtered"] += 1
         elif isinstance(outcome, bytes):
@@ -92,9 +103,9 @@ class Outcomes:
         elif isinstance(outcome, Outputs):
             self._write(partition, record, outcome.outputs)
         elif isinstance(outcome, NotRun):
-            self._lanes.put(self._dispatcher.lane_of(partition, record), partition, record, due=0.0)
+            self._lanes.put(self._dispatcher.lane_of(partition, record), partition, record, after=after)
         else:
-            self._failed(partition, record, outcome)
+            self._failed(partition, record, outcome, after)
 
     def _write(self, partition: Partition, record: Record, answers: list[Answer]) -> None:
         response = self._config.response
@@ -125,39 +136,39 @@ class Outcomes:
             return source
         return [*source, *dead_letter.source_headers(partition, record)]
 
-    def _failed(self, partition: Partition, record: Record, failed: Failed) -> None:
+    def _failed(self, partition: Partition, record: Record, failed: Failed, after: int) -> None:
         attempt = record[3]
         policy = self._config.retry
         if failed.permanent or retry.exhausted(policy, attempt):
-            self._finally_failed(partition, record, failed)
+            if output := self._finally_failed(partition, record, failed):
+                self.outbox.write(output)
             return
         wait = retry.delay(policy, attempt, random.random())  # noqa: S311 - it spreads retries, nothing more
         log.info("%s@%d failed (%s, %s): attempt %d follows in %.1f s",
                  partition.name, record[1], failed.reason, failed.error_class, attempt + 1, wait)  # fmt: skip
         again = (*record[:3], attempt + 1, *record[4:])
-        self._lanes.put(self._dispatcher.lane_of(partition, record), partition, again, time.monotonic() + wait)
+        due = time.monotonic() + wait
+        self._lanes.put(self._dispatcher.lane_of(partition, record), partition, again, due, after)
 
-    def _finally_failed(self, partition: Partition, record: Record, failed: Failed) -> None:
+    def _finally_failed(self, partition: Partition, record: Record, failed: Failed) -> Output | None:
+        """The dead letter to write, if failures are not skipped."""
         what = "is skipped" if self._config.skip_failures else f"goes to {self._config.dead_letter.topic}"
         log.warning("%s@%d failed for good after %d attempts (%s, %s): it %s",
                     partition.name, record[1], record[3], failed.reason, failed.error_class, what)  # fmt: skip
         if self._config.skip_failures:
             self.outbox.acknowledged["skipped"] += 1
-            return
+            return None
         headers = dead_letter.headers(partition, record, failed.reason, failed.error_class, failed.message)
         topic = self._config.dead_letter.topic
-        self.outbox.write(Output(partition, record, topic, record[5], record[4], headers, "dead_lettered"))
+        timestamp = max(0, record[2])
+        return Output(partition, record, topic, record[5], record[4], headers, "dead_lettered", timestamp=timestamp)
 
-    def _refused(self, output: Output, error: KafkaError) -> None:
+    def _refused(self, output: Output, error: KafkaError) -> Output | None:
         """Its topic will never take this record: a response becomes a dead letter, a dead letter a mere reference."""
-        if output.topic == self._config.dead_letter.topic:
-            headers = [*output.headers, ("kafkatrigger.value.omitted", str(len(output.value or b"")).encode())]
-            reference = Output(
-                output.partition, output.source, output.topic, None, output.source[4], headers, output.outcome
-            )
-            self.outbox.write(reference)
-            return
-        message = (
-            f"the response of {len(output.value or b'')} bytes was refused by the topic {output.topic}: {error.str()}"
+        if output.outcome == "dead_lettered":
+            return dead_letter.reference(output)
+        size = len(output.value or b"")
+        message = f"the response of {size} bytes was refused by the topic {output.topic}: {error.str()}"
+        return self._finally_failed(
+            output.partition, output.source, Failed("ResponseRefused", error.name(), message, True)
         )
-        self._finally_failed(output.partition, output.source, Failed("ResponseRefused", error.name(), message, True))

@@ -3,6 +3,7 @@
 Nothing here knows what a batch means. `wait` returns events; what is sent is buffered until the socket takes it.
 """
 
+import contextlib
 import logging
 import selectors
 import socket
@@ -11,12 +12,13 @@ from collections.abc import Iterator
 
 import msgspec
 
-from kafkatrigger.api import frames
+from kafkatrigger.api import frames, pod_status
 from kafkatrigger.api.frames import (
     PROTOCOL_VERSIONS,
     Attach,
     Batch,
     FrameBuffer,
+    FrameError,
     FromRuntime,
     Hello,
     Refused,
@@ -32,8 +34,20 @@ log = logging.getLogger(__name__)
 RECONNECT_INTERVAL = 0.25
 SOCKET_BUFFER = 4 * 1024 * 1024
 RECEIVE = 1024 * 1024
+CONNECT_TIMEOUT = 1.0
 EXIT_NOTICE_TIMEOUT = 5.0
 """Seconds between the end of a worker's connection and the supervisor's word on why."""
+
+_CLOSED = (
+    pod_status.RUNTIME_NOT_CONNECTED,
+    "the runtime closed its connection: see the log of the container runtime",
+)
+
+
+class RuntimeJoined(msgspec.Struct):
+    """A runtime with so many workers, none of them attached yet. Those of the one before are gone."""
+
+    workers: int
 
 
 class WorkerAttached(msgspec.Struct):
@@ -56,16 +70,19 @@ class WorkerAnswered(msgspec.Struct):
     results: Results
 
 
-Event = WorkerAttached | WorkerGone | WorkerAnswered
+Event = RuntimeJoined | WorkerAttached | WorkerGone | WorkerAnswered
 
 
 class _Connection:
     """One socket with what waits to be sent."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, worker: int | None = None) -> None:
+        self.worker = worker
+        """The worker at its other end; None for control."""
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER)
+        self.socket.settimeout(CONNECT_TIMEOUT)
         try:
             self.socket.connect(path)
         except OSError:
@@ -94,7 +111,7 @@ class _Connection:
     def is_sending(self) -> bool:
         return bool(self._outgoing)
 
-    def receive(self) -> tuple[list[bytes], bool]:
+    def receive(self) -> tuple[list[FromRuntime], bool]:
         """The frames that have arrived, and whether the connection goes on."""
         try:
             data = self.socket.recv(RECEIVE)
@@ -102,7 +119,11 @@ class _Connection:
             return [], True
         except OSError:
             return [], False
-        return (self._incoming.feed(data), True) if data else ([], False)
+        try:
+            return [frames.from_runtime.decode(payload) for payload in self._incoming.feed(data)], bool(data)
+        except (FrameError, msgspec.DecodeError) as error:
+            log.error("the runtime sent what is no frame (%s): its connection is closed", error)
+            return [], False
 
 
 class _Worker:
@@ -113,6 +134,9 @@ class _Worker:
         self.connection: _Connection | None = None
         self.exited: WorkerExited | None = None
         self.ended_at: float | None = None
+        self.failure: str | None = None
+        """Why it could not load the transformation, since it was last ready."""
+        self.was_ready = False
 
 
 class RuntimeLink:
@@ -126,17 +150,35 @@ class RuntimeLink:
         self._session = ""
         self._retry_at = 0.0
         self._workers: list[_Worker] = []
-        self.loaded = False
-        """A worker has loaded the transformation."""
-        self.problem: tuple[str, str] | None = ("RuntimeNotConnected", "the runtime has not been reached yet")
+        self._problem: tuple[str, str] = (pod_status.RUNTIME_NOT_CONNECTED, "the runtime has not been reached yet")
         self.restarts: dict[str, int] = {}
+
+    @property
+    def loaded(self) -> bool:
+        """Whether a worker takes batches."""
+        return any(worker.connection is not None for worker in self._workers)
+
+    @property
+    def problem(self) -> tuple[str, str] | None:
+        """Why nothing can be run. A worker that is replaced after a crash is none, one that cannot load any more is."""
+        if self.loaded:
+            return None
+        if not self._workers:
+            return self._problem
+        failures = [worker.failure for worker in self._workers if worker.failure is not None]
+        if failures:
+            return pod_status.TRANSFORMATION_NOT_LOADED, failures[0]
+        if any(worker.was_ready for worker in self._workers):
+            return None
+        return pod_status.TRANSFORMATION_NOT_LOADED, "the runtime is loading the transformation"
 
     def wait(self, timeout: float) -> list[Event]:
         """What happened within `timeout` seconds; returns as soon as something did."""
         self._connect()
         events: list[Event] = []
         for key, mask in self._selector.select(timeout):
-            events += self._serve(key.data, mask)
+            if key.data.socket.fileno() >= 0:  # else an event before this one closed it
+                events += self._serve(key.data, mask)
         events += self._overdue()
         return events
 
@@ -145,13 +187,14 @@ class RuntimeLink:
         connection = self._workers[worker].connection
         if connection is not None:
             connection.send(frames.encode(batch))
-            self._watch(connection, worker)
+            self._watch(connection)
 
     def detach(self, worker: int) -> None:
         """Ends the connection to a worker that does not keep to the protocol; its end is reported like any other."""
         connection = self._workers[worker].connection
         if connection is not None:
-            connection.socket.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):
+                connection.socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Closes everything: the workers drop what they have."""
@@ -166,44 +209,47 @@ class RuntimeLink:
         try:
             self._control = _Connection(self._path)
         except OSError as error:
-            self.problem = (
-                "RuntimeNotConnected",
-                f"the runtime does not accept connections ({error.strerror}): see the log of the container runtime",
-            )
+            sentence = f"the runtime does not accept connections ({error}): see the log of the container runtime"
+            self._problem = (pod_status.RUNTIME_NOT_CONNECTED, sentence)
             return
         self._control.send(frames.encode(self._hello))
-        self._watch(self._control, -1)
+        self._watch(self._control)
 
-    def _watch(self, connection: _Connection, data: int) -> None:
+    def _watch(self, connection: _Connection) -> None:
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.is_sending else 0)
         known = self._selector.get_map().get(connection.socket)
         if known is None:
-            self._selector.register(connection.socket, events, data)
+            self._selector.register(connection.socket, events, connection)
         elif known.events != events:
-            self._selector.modify(connection.socket, events, data)
+            self._selector.modify(connection.socket, events, connection)
 
-    def _serve(self, number: int, mask: int) -> Iterator[Event]:
-        connection = self._control if number < 0 else self._workers[number].connection
-        if connection is None:
-            return
+    def _serve(self, connection: _Connection, mask: int) -> Iterator[Event]:
         if mask & selectors.EVENT_WRITE:
             connection.flush()
-            self._watch(connection, number)
-        if not mask & selectors.EVENT_READ:
-            return
-        payloads, alive = connection.receive()
-        for payload in payloads:
-            yield from self._understand(number, frames.from_runtime.decode(payload))
-        if not alive:
-            yield from self._disconnect() if number < 0 else self._ended(self._workers[number])
+            self._watch(connection)
+        if mask & selectors.EVENT_READ:
+            yield from self._receive(connection)
 
-    def _understand(self, number: int, frame: FromRuntime) -> Iterator[Event]:
-        if isinstance(frame, Results):
-            yield WorkerAnswered(number, frame)
-        elif isinstance(frame, Welcome):
+    def _receive(self, connection: _Connection) -> Iterator[Event]:
+        """What has arrived, and the end where that is it."""
+        received, alive = connection.receive()
+        worker = connection.worker
+        for frame in received:
+            if worker is None:
+                yield from self._on_control(frame)
+            elif isinstance(frame, Results):
+                yield WorkerAnswered(worker, frame)
+            elif isinstance(frame, Refused):  # it ended in the moment it was attached to: its exit says the rest
+                log.info("worker %d refused: %s", worker, frame.message)
+        if not alive:
+            yield from self._disconnect() if worker is None else self._ended(self._workers[worker])
+
+    def _on_control(self, frame: FromRuntime) -> Iterator[Event]:
+        if isinstance(frame, Welcome):
             self._session = frame.session
             self._workers = [_Worker(index) for index in range(frame.workers)]
-            self.problem = ("TransformationNotLoaded", "the runtime is loading the transformation")
+            self._problem = _CLOSED
+            yield RuntimeJoined(frame.workers)
         elif isinstance(frame, WorkerState):
             yield from self._state_of(frame)
         elif isinstance(frame, WorkerExited):
@@ -212,28 +258,38 @@ class RuntimeLink:
             worker.exited = frame
             yield from self._gone(worker)
         elif isinstance(frame, Refused):
-            self.problem = (frame.reason, frame.message)
+            self._problem = (frame.reason, frame.message)
             log.warning("the runtime refused: %s", frame.message)
 
     def _state_of(self, state: WorkerState) -> Iterator[Event]:
         worker = self._workers[state.worker]
         if state.state == "ready":
             yield from self._attach(worker)
-        elif state.state == "failed" and not self.loaded:
-            self.problem = ("TransformationNotLoaded", state.message)
+        elif state.state == "failed":
+            worker.failure = state.message
             log.error("%s", state.message)
 
     def _attach(self, worker: _Worker) -> Iterator[Event]:
+        if worker.connection is not None:  # of the process before, whose last answers were not read yet
+            yield from self._read_to_the_end(worker, worker.connection)
         try:
-            connection = _Connection(self._path)
+            connection = _Connection(self._path, worker.number)
         except OSError as error:
             log.warning("worker %d cannot be attached to: %s", worker.number, error)
             return
         worker.connection, worker.exited, worker.ended_at = connection, None, None
+        worker.failure, worker.was_ready = None, True
         connection.send(frames.encode(Attach(self._session, worker.number)))
-        self._watch(connection, worker.number)
-        self.loaded, self.problem = True, None
+        self._watch(connection)
         yield WorkerAttached(worker.number)
+
+    def _read_to_the_end(self, worker: _Worker, connection: _Connection) -> Iterator[Event]:
+        connection.socket.settimeout(CONNECT_TIMEOUT)
+        while worker.connection is not None:
+            yield from self._receive(connection)
+        if worker.ended_at is not None:
+            worker.ended_at = None
+            yield WorkerGone(worker.number, worker.exited)
 
     def _ended(self, worker: _Worker) -> Iterator[Event]:
         """Its socket was read to the end, so every answer it gave is known."""
@@ -260,12 +316,8 @@ class RuntimeLink:
         """The runtime as a whole is gone."""
         self._drop(self._control)
         self._control = None
-        if self.problem is None or self.problem[0] != "RuntimeTooOld":
-            self.problem = (
-                "RuntimeNotConnected",
-                "the runtime closed its connection: see the log of the container runtime",
-            )
-        self.loaded = False
+        if not self._problem[0].startswith("RuntimeToo"):
+            self._problem = _CLOSED
         workers, self._workers = self._workers, []
         for worker in workers:
             if worker.connection is not None:

@@ -20,22 +20,29 @@ BATCH = 500
 """Messages of one read. More costs more for each message; fewer cost more for each batch."""
 
 _UNSUPPORTED = (KafkaError._UNSUPPORTED_FEATURE, KafkaError.UNSUPPORTED_VERSION)
-
+_ABSENT = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
+_PASSING = (
+    KafkaError.STALE_MEMBER_EPOCH,
+    KafkaError.REBALANCE_IN_PROGRESS,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+)
 
 Positions = list[tuple[Partition, Position]]
 
-ASSIGN_TRIES = 10
+START_PATIENCE = 120.0
+"""Seconds to ask where assigned partitions start, before the process ends without having skipped anything."""
 
-
-class ProtocolUnsupportedError(Exception):
-    """The brokers do not know the rebalance protocol that was asked for."""
+COMMIT_TRIES = 5
+COMMIT_PAUSE = 0.2
 
 
 class Source:
     """A member of the trigger's group.
 
     `give_up` is called with the partitions that are being revoked. It finishes of them what it can and returns the
-    positions to commit.
+    positions to commit. `tick` is called now and then where a callback of the client takes its time.
     """
 
     def __init__(
@@ -44,21 +51,27 @@ class Source:
         policy: StartPolicy,
         give_up: Callable[[list[Partition]], Positions],
         on_error: Callable[[KafkaError], None],
+        tick: Callable[[], None],
     ) -> None:
         self._config = config
         self._policy = policy
         self._give_up = give_up
         self._on_error = on_error
+        self._tick = tick
         self._paused = False
+        self._unsupported = False
         self.partitions: dict[tuple[str, int], Partition] = {}
         self.joined = False
+        self.outside_since = time.monotonic()
+        """When it began to be without an assignment, while it is not `joined`."""
         self.rebalances = 0
         self.protocol = "Consumer" if config.group_protocol == "Auto" else config.group_protocol
         self._consumer = self._connect()
 
     def _connect(self) -> Consumer:
-        common = client.connection(self._config.bootstrap_servers, self._config.connection_options)
-        settings = client.source(common, self._config.group_id, self._config.source_options)
+        config = self._config
+        common = client.connection(config.bootstrap_servers, config.connection_options)
+        settings = client.source(common, config.group_id, config.max_buffered_bytes, config.source_options)
         protocol = client.group_protocol(self.protocol)
         consumer = Consumer(
             {
@@ -73,15 +86,18 @@ class Source:
         return consumer
 
     def read(self, timeout: float) -> list[Message]:
-        """Up to BATCH messages; returns as soon as there is one, or empty after `timeout` seconds."""
-        try:
-            first = self._consumer.poll(timeout)
-            if first is None:
-                return []
-            return [message for message in (first, *self._consumer.consume(BATCH - 1, 0)) if self._is_message(message)]
-        except ProtocolUnsupportedError:
+        """Up to BATCH messages and reports; returns as soon as there is one, or empty after `timeout` seconds."""
+        if self._unsupported:
             self._fall_back()
+        first = self._consumer.poll(timeout)
+        if first is None:
             return []
+        where = first.topic(), first.partition()
+        partition = self.partitions.get(where)
+        rest: list[Message] = self._consumer.consume(BATCH - 1, 0)
+        if self.partitions.get(where) is not partition:  # reassigned meanwhile: it is read again
+            return rest
+        return [first, *rest]
 
     def pause(self) -> None:
         """Nothing more is fetched, though `read` has to go on being called: it serves rebalances and the poll interval.
@@ -117,76 +133,115 @@ class Source:
                 ends[partition] = high
         return ends
 
-    def commit(self, positions: Positions, wait: bool) -> None:
-        """Commits what changed; an error is logged and told to `on_error`: the next commit says it again."""
-        news = [(partition, at) for partition, at in positions if at != partition.committed]
+    def commit(self, positions: Positions) -> None:
+        """Commits what changed, without waiting; what fails is committed again the next time."""
+        news = [(partition, at) for partition, at in positions if at != partition.told]
         if not news:
             return
         try:
-            self._consumer.commit(offsets=[_commit(partition, at) for partition, at in news], asynchronous=not wait)
+            self._consumer.commit(offsets=[_commit(partition, at) for partition, at in news], asynchronous=True)
         except KafkaException as error:
             log.warning("commit failed (%s): it is repeated", error.args[0].str())
             return
         for partition, at in news:
-            partition.committed = at
+            partition.told = at
+
+    def commit_last(self, positions: Positions) -> bool:
+        """Commits and waits for the broker; whether it worked. What did not is run again by the next owner."""
+        news = [
+            _commit(partition, at) for partition, at in positions if at.watermark != partition.committed or at.terminal
+        ]
+        for _ in range(COMMIT_TRIES if news else 0):
+            try:
+                start.checked(self._consumer.commit(offsets=news, asynchronous=False))
+                return True
+            except KafkaException as error:
+                log.warning("the last commit failed (%s)", error.args[0].str())
+                if error.args[0].code() not in _PASSING:
+                    return False
+            time.sleep(COMMIT_PAUSE)  # the client learns of its new epoch in the background
+            self._tick()
+        return not news
 
     def _committed(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
-        """Told of every commit, also of those that nobody waited for."""
+        """Told of every commit that nobody waited for."""
         for each in partitions:
             partition = self.partitions.get((each.topic, each.partition))
-            if (error or each.error) and partition is not None:
+            if partition is None:
+                continue
+            if error or each.error:
                 log.warning("commit of %s failed (%s): it is repeated", partition.name, error or each.error)
-                partition.committed = None
+                partition.told = None
+            else:
+                partition.committed = each.offset
 
-    def topics_found(self, timeout: float) -> bool:
-        """Whether a broker answers and has all topics."""
-        try:
-            existing = self._consumer.list_topics(timeout=timeout).topics
-        except KafkaException:
-            return False
-        return all(topic in existing and existing[topic].error is None for topic in self._config.topics)
+    def absent_topics(self, timeout: float) -> list[str]:
+        """Which of the topics do not exist; KafkaException where no broker answers."""
+        absent = []
+        for topic in self._config.topics:
+            found = self._consumer.list_topics(topic, timeout=timeout).topics[topic]
+            if found.error is not None and found.error.code() in _ABSENT:
+                absent.append(topic)
+        return absent
 
     def close(self) -> None:
         """Leaves the group. What was not committed is read again by the next owner."""
         self._consumer.close()
 
-    def _is_message(self, message: Message) -> bool:
+    def report(self, message: Message) -> None:
+        """Takes note of what is no message. Reports stand between messages and have to be read in their order."""
         error = message.error()
-        if error is None:
-            return True
-        self._handle(message, error)
-        return False
-
-    def _handle(self, message: Message, error: KafkaError) -> None:
         code = error.code()
+        partition = self.partitions.get((message.topic(), message.partition()))
         if code == KafkaError._PARTITION_EOF:
-            partition = self.partitions.get((message.topic(), message.partition()))
             if partition is not None:  # also moves over transaction markers, which are no messages
                 partition.end = max(partition.end, message.offset())
         elif code == KafkaError._AUTO_OFFSET_RESET:
-            self._continue_in_range(self.partitions[(message.topic(), message.partition())])
+            if partition is not None:
+                self._continue_in_range(partition)
         elif code in _UNSUPPORTED and self._config.group_protocol == "Auto" and self.protocol == "Consumer":
-            raise ProtocolUnsupportedError
+            self._unsupported = True
         else:
             self._on_error(error)
 
     def _fall_back(self) -> None:
         log.info("the brokers do not know the consumer group protocol: using the classic one")
         self.protocol = "Classic"
+        self._unsupported = False
         self._consumer.close()
         self._consumer = self._connect()
 
     def _continue_in_range(self, partition: Partition) -> None:
         """The position is outside of the log: retention overtook it, or the topic was truncated."""
         at = TopicPartition(partition.topic, partition.number)
-        low, high = self._consumer.get_watermark_offsets(at, timeout=start.TIMEOUT)
+        try:
+            low, high = self._consumer.get_watermark_offsets(at, timeout=start.TIMEOUT)
+        except KafkaException as error:
+            low, high = partition.end, partition.end  # asked again when reading fails again
+            self._on_error(error.args[0])
+        if low <= partition.end <= high:
+            self._seek(partition)
+            return
         target = low if partition.end < low else high
         log.error(
             "%s: offset %d is outside of the log (%d to %d), so %d offsets are lost: continuing at %d",
             partition.name, partition.end, low, high, max(0, low - partition.end), target,
         )  # fmt: skip
+        if target < partition.end:
+            partition = self._begin_anew(partition)
         partition.end = target
-        self._consumer.seek(TopicPartition(partition.topic, partition.number, target))
+        self._seek(partition)
+
+    def _begin_anew(self, partition: Partition) -> Partition:
+        """What is under way was read from a log that is no more: this counts as another assignment."""
+        partition.revoked = True
+        self.rebalances += 1
+        anew = Partition(partition.topic, partition.number, 0, partition.reason, committed=partition.committed)
+        self.partitions[(partition.topic, partition.number)] = anew
+        return anew
+
+    def _seek(self, partition: Partition) -> None:
+        self._consumer.seek(TopicPartition(partition.topic, partition.number, partition.end))
 
     def _assigned(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
         self.rebalances += 1
@@ -201,19 +256,22 @@ class Source:
 
     def _starts(self, consumer: Consumer, assigned: list[TopicPartition]) -> list[Partition]:
         """Asked again while brokers do not answer; in the end the process ends, and nothing was skipped."""
-        for _ in range(ASSIGN_TRIES - 1):
+        deadline = time.monotonic() + START_PATIENCE
+        while True:
+            self._tick()
             try:
                 return start.resolve(consumer, assigned, self._policy)
             except KafkaException as error:
                 log.warning("the start of %s is not known yet (%s)", _names(assigned), error.args[0].str())
                 self._on_error(error.args[0])
-                time.sleep(1)
-        return start.resolve(consumer, assigned, self._policy)
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(1)
 
     def _revoked(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
         self.rebalances += 1
         leaving = self._leaving(revoked)
-        self.commit(self._give_up(leaving), wait=True)
+        self.commit_last(self._give_up(leaving))
         self._forget(leaving)
         consumer.incremental_unassign(revoked)
         log.info("gave up %s; now %d partitions", _names(revoked), len(self.partitions))
@@ -224,6 +282,7 @@ class Source:
         self._forget(self._leaving(lost))
         consumer.incremental_unassign(lost)
         self.joined = bool(self.partitions)
+        self.outside_since = time.monotonic()
         log.warning("lost %s", _names(lost))
 
     def _leaving(self, given: list[TopicPartition]) -> list[Partition]:

@@ -21,13 +21,21 @@ def connection(bootstrap_servers: Sequence[str], options: Mapping[str, str]) -> 
     }
 
 
-def source(common: Configuration, group_id: str, options: Mapping[str, str]) -> Configuration:
-    """A member of the trigger's group. Positions and commits are the engine's: the client never moves on its own."""
+def source(common: Configuration, group_id: str, buffer_bytes: int, options: Mapping[str, str]) -> Configuration:
+    """A member of the trigger's group. Positions and commits are the engine's: the client never moves on its own.
+
+    What it fetches ahead is at most about `buffer_bytes`, or one message of each partition where those are larger.
+    """
+    ahead = min(max(buffer_bytes, 1024 * 1024), 16 * 1024 * 1024)
     return {
         **common,
         # The default of a second leaves the consumer idle after every full queue.
         "fetch.queue.backoff.ms": 10,
-        "queued.max.messages.kbytes": 16 * 1024,
+        "queued.max.messages.kbytes": ahead // 1024,
+        "fetch.max.bytes": ahead,
+        "fetch.message.max.bytes": min(ahead, 1024 * 1024),
+        # How long a broker that does not answer can hold up a commit that is waited for.
+        "socket.timeout.ms": 20_000,
         **options,
         "group.id": group_id,
         "enable.auto.commit": False,

@@ -1,6 +1,6 @@
 """Topics: which exist, and making those that a trigger writes to."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ClusterMetadata, NewTopic
@@ -18,20 +18,22 @@ def partition_counts(admin: AdminClient, brokers: str) -> dict[str, int]:
     try:
         metadata: ClusterMetadata = admin.list_topics(timeout=METADATA_TIMEOUT)
     except KafkaException as error:
-        raise BrokersUnreachableError(
-            f"no broker of {brokers} answers ({error.args[0].str()}): check spec.kafka.bootstrapServers, the brokers and the network"
-        ) from None
+        advice = "check spec.kafka.bootstrapServers, the brokers and the network"
+        raise BrokersUnreachableError(f"no broker of {brokers} answers ({error.args[0].str()}): {advice}") from None
     return {name: len(topic.partitions) for name, topic in metadata.topics.items() if topic.error is None}
 
 
 def missing(topics: Iterable[str], existing: Mapping[str, int]) -> str | None:
     """A sentence that names the source topics that do not exist, or None."""
     absent = sorted(set(topics) - set(existing))
-    if not absent:
-        return None
+    return missing_sentence(absent) if absent else None
+
+
+def missing_sentence(absent: Sequence[str]) -> str:
+    """What to do about these source topics."""
+    noun, verb, them = ("topic", "does", "it") if len(absent) == 1 else ("topics", "do", "them")
     names = ", ".join(absent)
-    noun, verb = ("topic", "does") if len(absent) == 1 else ("topics", "do")
-    return f"the source {noun} {names} {verb} not exist: create {'it' if len(absent) == 1 else 'them'} or correct spec.source.topics"
+    return f"the source {noun} {names} {verb} not exist: create {them} or correct spec.source.topics"
 
 
 def create(admin: AdminClient, topic: str, partitions: int) -> str | None:
