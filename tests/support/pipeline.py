@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from kafkatrigger.api.consumer_config import consumer_config, start_policy
+from kafkatrigger.api.configure import consumer_config, start_policy
 from kafkatrigger.api.pod_status import PodStatus
 from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.api.start_policy import to_environment

@@ -13,7 +13,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from kafkatrigger.api.consumer_config import ConsumerConfig, consumer_config, start_policy
+from kafkatrigger.api.configure import consumer_config, start_policy
+from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.api.start_policy import to_environment
 from kafkatrigger.api.validation import Refused, validated

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from kafkatrigger.api.consumer_config import ConsumerConfig, consumer_config
+from kafkatrigger.api.configure import consumer_config
+from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.controller.settings import Settings
 

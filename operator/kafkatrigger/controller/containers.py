@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from kafkatrigger.api.consumer_config import CONFIG_PATH, RUNTIME_SOCKET, STATUS_PORT, start_policy
+from kafkatrigger.api.configure import start_policy
+from kafkatrigger.api.consumer_config import CONFIG_PATH, RUNTIME_SOCKET, STATUS_PORT
 from kafkatrigger.api.resources import KafkaTriggerSpec, Resources
 from kafkatrigger.api.start_policy import StartPolicy, to_environment
 from kafkatrigger.controller.settings import Image, Settings

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from kafkatrigger.api.consumer_config import start_policy
+from kafkatrigger.api.configure import start_policy
 from kafkatrigger.api.resources import API_VERSION, KIND, KafkaTriggerSpec
 from kafkatrigger.controller.accept import Accepted
 from kafkatrigger.controller.cache import Trigger
