@@ -1,4 +1,4 @@
-"""All tests, one summary: `python -m tests.run [static|unit|integration|e2e ...]`.
+"""All tests, one summary: `python -m tests.run [static|unit|integration|e2e|recovery ...]`.
 
 Suites run one after the other, each in a process of its own, with its time against a budget. What they need (programs, a
 cluster, images) is installed first: nothing has to be prepared.
@@ -31,11 +31,11 @@ class Suite:
     run: Callable[[], Counts]
 
 
-def _pytest(folder: str, *options: str) -> Callable[[], Counts]:
+def _pytest(folders: str, *options: str) -> Callable[[], Counts]:
     def run() -> Counts:
         with tempfile.TemporaryDirectory() as scratch:
             report = Path(scratch, "report.xml")
-            command = [sys.executable, "-m", "pytest", f"tests/{folder}", "-q", f"--junitxml={report}", *options]
+            command = [sys.executable, "-m", "pytest", *folders.split(), "-q", f"--junitxml={report}", *options]
             code = subprocess.run(command, check=False).returncode
             counts = _counts(report)
         if code and not counts["failed"]:
@@ -57,12 +57,14 @@ def _counts(report: Path) -> Counts:
 
 SUITES = (
     Suite("static", 60, static.run),
-    Suite("unit", 120, _pytest("unit")),
-    Suite("integration", 600, _pytest("integration")),
-    Suite("e2e", 900, _pytest("e2e", "--numprocesses=4")),
+    Suite("unit", 120, _pytest("tests/unit tests/cluster")),
+    Suite("integration", 600, _pytest("tests/integration")),
+    Suite("e2e", 900, _pytest("tests/e2e", "--numprocesses=4")),
+    # Alone, because it ends the cluster under everybody's feet and brings it up again.
+    Suite("recovery", 300, _pytest("tests/recovery")),
 )
 _NEEDS_TOOLS = {"integration"}
-_NEEDS_CLUSTER = {"e2e"}
+_NEEDS_CLUSTER = {"e2e", "recovery"}
 
 
 def main(names: Sequence[str]) -> int:
