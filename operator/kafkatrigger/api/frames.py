@@ -66,16 +66,16 @@ class Attach(msgspec.Struct, array_like=True, tag="attach"):
 class Batch(msgspec.Struct, array_like=True, tag="batch"):
     """Messages to run in this order.
 
-    After a failure a worker answers NotRun to the later messages of that lane, in this batch and in every later one,
-    until a batch with `resume` brings that lane again: so the consumer can have batches under way without reordering.
+    After a failure a worker answers NotRun to the later messages of that lane, in this batch and in every later one that
+    was sent before the consumer knew: so the consumer can have batches under way without reordering.
     """
 
     id: int
     sources: list[tuple[str, int]]
     """Topic and partition that records point to."""
     records: list[Record]
-    resume: bool = False
     seen: int = 0
+    """The last batch of this worker whose every answer the consumer had taken when it sent this one."""
 
 
 class Welcome(msgspec.Struct, array_like=True, tag="welcome"):

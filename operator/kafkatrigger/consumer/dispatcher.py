@@ -232,7 +232,7 @@ class Dispatcher:
         worker.in_flight += len(chunk.records)
         worker.waiting -= len(chunk.records)
         sources = [(each.topic, each.number) for each in chunk.partitions]
-        return Batch(self._next_id, sources, chunk.records, waited, seen)
+        return Batch(self._next_id, sources, chunk.records, seen)
 
     def last_sent(self, number: int) -> int:
         """The latest batch that this worker still has to answer."""

@@ -81,6 +81,7 @@ class Plain(msgspec.Struct, eq=False):
 
 
 Failures = list[tuple[Output, KafkaError]]
+Refused = Callable[[Output, KafkaError], Output | None]
 
 
 class Outbox:
@@ -90,7 +91,7 @@ class Outbox:
     its topic will never take, and the reason; what it returns (a dead letter, say) is written in its place.
     """
 
-    def __init__(self, settings: client.Configuration, refused: Callable[[Output, KafkaError], Output | None]) -> None:
+    def __init__(self, settings: client.Configuration, refused: Refused) -> None:
         hooks = {"on_delivery": self._plain_failed, "error_cb": self._on_error}
         self._producer = Producer({**settings, **hooks, "logger": logging.getLogger("librdkafka")})
         self._refused = refused
@@ -109,7 +110,7 @@ class Outbox:
         """Messages that became terminal, by outcome."""
 
     @classmethod
-    def of(cls, config: ConsumerConfig, refused: Callable[[Output, KafkaError], Output | None]) -> "Outbox":
+    def of(cls, config: ConsumerConfig, refused: Refused) -> "Outbox":
         """The outbox of a trigger."""
         common = client.connection(config.bootstrap_servers, config.connection_options)
         return cls(client.outbox(common, config.max_buffered_bytes), refused)

@@ -3,6 +3,7 @@
 import logging
 import random
 import time
+from collections.abc import Callable
 from itertools import groupby
 from operator import itemgetter
 
@@ -14,7 +15,7 @@ from kafkatrigger.api.frames import Output as Answer
 from kafkatrigger.consumer import dead_letter, retry
 from kafkatrigger.consumer.dispatcher import Dispatcher, Flight
 from kafkatrigger.consumer.lanes import LaneId, Lanes
-from kafkatrigger.consumer.outbox import Outbox, Output, Plain
+from kafkatrigger.consumer.outbox import Outbox, Output, Plain, Refused
 from kafkatrigger.consumer.partition import Partition
 
 log = logging.getLogger(__name__)
@@ -26,11 +27,17 @@ _headers_of = itemgetter(6)
 class Outcomes:
     """Turns the answers of workers into records to write and messages to run again."""
 
-    def __init__(self, config: ConsumerConfig, dispatcher: Dispatcher, lanes: Lanes) -> None:
+    def __init__(
+        self,
+        config: ConsumerConfig,
+        dispatcher: Dispatcher,
+        lanes: Lanes,
+        outbox: Callable[[ConsumerConfig, Refused], Outbox] = Outbox.of,
+    ) -> None:
         self._config = config
         self._dispatcher = dispatcher
         self._lanes = lanes
-        self.outbox = Outbox.of(config, self._refused)
+        self.outbox = outbox(config, self._refused)
 
     def answered(self, worker: int, results: Results) -> None:
         """Outcomes of a worker; OutOfTurnError, with nothing changed, where they answer nothing that was sent."""

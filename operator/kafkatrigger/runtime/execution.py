@@ -40,20 +40,20 @@ class Execution:
         The one hot loop of the runtime: half a million rounds a second. What it uses is local, what seldom happens is
         in methods, and nothing that is C is wrapped in Python.
         """
-        function, encoder, lanes, resume = self._function, self._encoder, self._lanes, batch.resume
+        function, encoder, lanes = self._function, self._encoder, self._lanes
         decode_value, decode_key = DECODERS[self._work.value_format], DECODERS[self._work.key_format]
         plain, encode_plain, skip_tombstones = encoder.plain, encoder.plain_value, self._work.skip_tombstones
         words, held, sources = self._progress.words, lanes.held, batch.sources
         append = self._results.begin(batch.id, batch.records).append
         room = FLUSH_BYTES
         outcome: Outcome
-        lanes.begin_batch()
+        lanes.begin_batch(batch.id, batch.seen)
         base = self._progress.begin(batch.id, len(batch.records))
 
         for number, (source, offset, timestamp, attempt, key, value, headers) in enumerate(batch.records, base):
             words[0] = number
             topic, partition = sources[source]
-            if (held or resume) and not lanes.admits(topic, partition, key, resume):
+            if held and not lanes.admits(topic, partition, key):
                 append(NOT_RUN)
                 continue
             if value is None and skip_tombstones:

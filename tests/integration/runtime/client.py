@@ -190,11 +190,11 @@ def work(
     return Work(reference, value_format, "String", ordering, round(timeout * 1000), skip_tombstones)
 
 
-def batch_of(*values: Any, batch: int = 1, keys: list[bytes | None] | None = None, resume: bool = False) -> Batch:
+def batch_of(*values: Any, batch: int = 1, keys: list[bytes | None] | None = None, seen: int = 0) -> Batch:
     """Messages with these values, at offsets 0, 1, ..."""
     records: list[Record] = []
     for offset, value in enumerate(values):
         key = keys[offset] if keys else b"key-%d" % offset
         data = None if value is None else value if isinstance(value, bytes) else msgspec.json.encode(value)
         records.append((0, offset, 1_780_000_000_000, 1, key, data, None))
-    return Batch(batch, [("readings", 3)], records, resume)
+    return Batch(batch, [("readings", 3)], records, seen)

@@ -66,19 +66,20 @@ def test_tombstones_pass_or_are_skipped(runtime: Runtime) -> None:
     assert data.run(None) == [None]
 
 
-def test_a_failure_holds_its_key_until_a_batch_resumes_it(runtime: Runtime) -> None:
+def test_a_failure_holds_its_key_until_the_consumer_has_seen_it(runtime: Runtime) -> None:
     _, data = runtime.start_session("obedient")
     first = data.run(FINE, BAD, FINE, FINE, FINE, keys=[b"a", b"a", b"a", b"b", None])
     assert [type(outcome) for outcome in first] == [bytes, Failed, NotRun, bytes, bytes]
     assert data.run(FINE, FINE, batch=2, keys=[b"a", b"b"]) == [NotRun(), b'"fine"']
-    assert data.run(FINE, FINE, batch=3, keys=[b"a", b"a"], resume=True) == [b'"fine"', b'"fine"']
-    assert data.run(FINE, batch=4, keys=[b"a"]) == [b'"fine"']
+    assert data.run(FINE, batch=3, keys=[b"a"], seen=1) == [NotRun()]
+    assert data.run(FINE, FINE, batch=4, keys=[b"a", b"a"], seen=3) == [b'"fine"', b'"fine"']
+    assert data.run(FINE, batch=5, keys=[b"a"], seen=3) == [b'"fine"']
 
 
-def test_a_failure_in_a_batch_that_resumes_holds_again(runtime: Runtime) -> None:
+def test_a_failure_in_a_batch_that_releases_its_key_holds_again(runtime: Runtime) -> None:
     _, data = runtime.start_session("obedient")
     data.run(BAD, keys=[b"a"])
-    outcomes = data.run(BAD, FINE, batch=2, keys=[b"a", b"a"], resume=True)
+    outcomes = data.run(BAD, FINE, batch=2, keys=[b"a", b"a"], seen=1)
     assert [type(outcome) for outcome in outcomes] == [Failed, NotRun]
 
 
