@@ -4,7 +4,6 @@ There are no create, update, resume or delete handlers, timers or daemons: kopf 
 resource and forces finalizers on it.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -40,8 +39,8 @@ def registry(observe: Observe) -> kopf.OperatorRegistry:
     return handlers
 
 
-async def watch(observe: Observe, namespaces: Sequence[str], health_port: int, stop: asyncio.Event) -> None:
-    """Watches until `stop` is set or the process is told to end."""
+async def watch(observe: Observe, namespaces: Sequence[str], health_port: int) -> None:
+    """Watches until the process is told to end."""
     for chatty in ("kopf.objects", "aiohttp.access"):  # a line for every event, and for every probe
         logging.getLogger(chatty).setLevel(logging.WARNING)
     await kopf.operator(
@@ -51,7 +50,6 @@ async def watch(observe: Observe, namespaces: Sequence[str], health_port: int, s
         clusterwide=not namespaces,
         namespaces=list(namespaces),
         liveness_endpoint=f"http://0.0.0.0:{health_port}/healthz",
-        stop_flag=stop,
     )
 
 

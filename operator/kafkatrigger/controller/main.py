@@ -53,16 +53,16 @@ class Operator:
         """Runs until the process is told to end; raises when a part of it fails, so that Kubernetes restarts it."""
         start_http_server(self._settings.metrics_port)
         await self._first_list()
-        stop = asyncio.Event()
         parts: list[Coroutine[Any, Any, None]] = [self._work() for _ in range(self._settings.reconcilers)]
         parts += [self._broker_monitor.run(), self._pod_monitor.run(), self._relist(), self._close_idle_clients()]
         tasks = [asyncio.create_task(part) for part in parts]
-        for task in tasks:
-            task.add_done_callback(lambda _task: stop.set())
-        # kopf waits at its end for tasks that were begun after it was, so all of ours begin before.
+        # kopf waits at its end for every task that was begun after it, so all of ours begin before.
         await asyncio.sleep(0)
+        tasks.append(
+            asyncio.create_task(watch(self._observe, self._settings.watch_namespaces, self._settings.health_port))
+        )
         try:
-            await watch(self._observe, self._settings.watch_namespaces, self._settings.health_port, stop)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._brokers.close()
             self._cluster.close()

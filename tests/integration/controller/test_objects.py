@@ -99,6 +99,7 @@ def test_a_deleted_object_is_made_again(world: World) -> None:
 def test_drift_is_mended(world: World) -> None:
     world.apply()
     world.pods(1)
+    world.children()
     wanted = world.child(CONFIG_MAPS)["data"]
     world.api.merge(world.path(DEPLOYMENTS, "rul-consumer"), {"spec": {"replicas": 7}})
     world.api.merge(world.path(CONFIG_MAPS, "rul-consumer"), {"data": {"consumer.json": "{}"}})
