@@ -23,17 +23,19 @@ test: venv ## all tests: static, unit, integration, e2e
 check: venv ## the static part: format, lint, types, import rules, generated files, chart
 	@$(PYTHON) -m tests.run static
 
-generate: venv ## write what is generated from the models: the CRD, here and in the chart
+generate: venv ## write what is generated from the models: the CRD, here and in the chart, and the reference
 	@$(PYTHON) -m kafkatrigger.api.crd > crds/kafkatriggers.yaml
 	@$(PYTHON) -m kafkatrigger.api.crd --chart > charts/kafkatrigger/templates/crd.yaml
 	@$(PYTHON) -m kafkatrigger.api.crd --values-schema charts/kafkatrigger/values.schema.json > .values.schema.json
 	@mv .values.schema.json charts/kafkatrigger/values.schema.json
+	@$(PYTHON) docs/generate.py
 
 check-generated: venv
 	@$(PYTHON) -m kafkatrigger.api.crd | diff - crds/kafkatriggers.yaml
 	@$(PYTHON) -m kafkatrigger.api.crd --chart | diff - charts/kafkatrigger/templates/crd.yaml
 	@$(PYTHON) -m kafkatrigger.api.crd --values-schema charts/kafkatrigger/values.schema.json \
 		| diff - charts/kafkatrigger/values.schema.json
+	@$(PYTHON) docs/generate.py --check
 
 bench: venv ## measure the data path beside a bare loop
 	@$(PYTHON) -m benchmarks.throughput

@@ -11,7 +11,7 @@ from tests.cluster.settings import REPOSITORY
 from tests.cluster.tools import tools
 
 _BIN = Path(sys.executable).parent
-_PACKAGES = ("operator/kafkatrigger", "tests", "examples", "benchmarks")
+_PACKAGES = ("operator/kafkatrigger", "tests", "examples", "benchmarks", "docs")
 
 
 def _checks() -> dict[str, list[str]]:

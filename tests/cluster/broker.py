@@ -117,7 +117,7 @@ class HostBroker:
         properties = {**_DEFAULTS, **self._addresses(), **self.properties}
         self._properties_file.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        storage = ("kafka.tools.StorageTool", "format", "--standalone", "--cluster-id", cluster)
+        storage = ("kafka.tools.StorageTool", "format", "--standalone", f"--cluster-id={cluster}")
         run([*self._java(), *storage, "--config", self._properties_file])
 
     def _addresses(self) -> dict[str, str]:

@@ -11,14 +11,17 @@ from typing import Any
 
 import orjson
 
+FORMAT_VARIABLE = "KAFKATRIGGER_LOG_FORMAT"
+LEVEL_VARIABLE = "KAFKATRIGGER_LOG_LEVEL"
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 def configure() -> None:
     """Sets up the root logger: for our records, and in a runtime for those of the user's code."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if os.environ.get("KAFKATRIGGER_LOG_FORMAT") == "json" else TextLines())
-    level = os.environ.get("KAFKATRIGGER_LOG_LEVEL", "INFO").upper()
+    handler.setFormatter(JsonLines() if os.environ.get(FORMAT_VARIABLE) == "json" else TextLines())
+    level = os.environ.get(LEVEL_VARIABLE, "INFO").upper()
     logging.basicConfig(level=level if level in logging.getLevelNamesMapping() else "INFO", handlers=[handler])
 
 

@@ -1,14 +1,26 @@
-"""What a spec means with defaults under it, or what is wrong with it, in sentences. Pure."""
+"""What a trigger means with defaults under it, or why it cannot be accepted, in sentences. Pure."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
+from kafkatrigger.api.configure import consumer_config
+from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.resources import KafkaTriggerSpec
 
+_TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _UNION_BRANCHES = ("int", "str")
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A spec to run, and what its consumers are told."""
+
+    spec: KafkaTriggerSpec
+    config: ConsumerConfig
 
 
 @dataclass(frozen=True)
@@ -18,14 +30,19 @@ class Refused:
     message: str
 
 
-def validated(spec: object, defaults: Mapping[str, Any]) -> KafkaTriggerSpec | Refused:
-    """The spec over the defaults. Takes whatever the API server stores: it may predate today's schema."""
+def accept(
+    namespace: str, name: str, spec: object, defaults: Mapping[str, Any], group_id_prefix: str = ""
+) -> Accepted | Refused:
+    """The trigger's spec over the defaults, or why not. Takes whatever is stored: it may predate today's schema."""
     if not isinstance(spec, Mapping):
-        return Refused("spec: missing; see `kubectl explain kafkatrigger.spec`")
+        return Refused("spec: missing (`kubectl explain kafkatrigger.spec` says what belongs there)")
     try:
-        return KafkaTriggerSpec.model_validate(merged(defaults, spec))
+        parsed = KafkaTriggerSpec.model_validate(merged(defaults, spec))
     except ValidationError as error:
         return Refused("; ".join(dict.fromkeys(_sentence(each) for each in error.errors())))
+    config = consumer_config(namespace, name, parsed, group_id_prefix)
+    problem = _dead_letter_problem(config)
+    return Refused(problem) if problem else Accepted(parsed, config)
 
 
 def merged(defaults: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,7 +59,19 @@ def _sentence(error: Any) -> str:
     path = [str(part) for part in error["loc"] if part not in _UNION_BRANCHES]
     text = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
-        text = "unknown field; see `kubectl explain kafkatrigger.spec`"
+        text = "unknown field (`kubectl explain kafkatrigger.spec` lists them)"
     elif error["type"] == "missing":
         text = "missing, here and in the chart's defaults"
     return f"{'.'.join(['spec', *path])}: {text}"
+
+
+def _dead_letter_problem(config: ConsumerConfig) -> str:
+    """What only shows once the dead-letter topic's default name is known."""
+    topic = config.dead_letter.topic
+    if not _TOPIC.fullmatch(topic):
+        return f"spec.delivery.deadLetter.topic: its default {topic!r} is no name for a topic: set it"
+    if topic in config.topics:
+        return f"spec.delivery.deadLetter.topic: its default {topic} is also a source topic: set another"
+    if config.response and topic == config.response.topic:
+        return f"spec.delivery.deadLetter.topic: its default {topic} is also the response topic: set another"
+    return ""

@@ -9,15 +9,16 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
 
-from kafkatrigger.api.configure import consumer_config, start_policy
+from kafkatrigger.api.configure import start_policy
 from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.api.start_policy import to_environment
-from kafkatrigger.api.validation import Refused, validated
+from kafkatrigger.api.validation import Accepted, Refused, accept
 from kafkatrigger.cli.embedded import EmbeddedBroker
 from kafkatrigger.cli.manifest import ManifestError, load_trigger
 
@@ -63,8 +64,8 @@ def run(path: Path, name: str | None, broker: str | None, namespace: str, folder
         raise click.ClickException(str(error)) from None
     embedded = EmbeddedBroker() if broker == EMBEDDED else None
     brokers = embedded.bootstrap if embedded else broker
-    spec = _spec(trigger.get("spec"), brokers)
-    config = consumer_config(namespace, str(trigger["metadata"]["name"]), spec)
+    accepted = _accept(namespace, trigger, brokers)
+    spec, config = accepted.spec, accepted.config
     if embedded:
         _create_topics(embedded, config)
         click.echo(f"embedded broker at {embedded.bootstrap}: its messages live as long as this process")
@@ -73,11 +74,12 @@ def run(path: Path, name: str | None, broker: str | None, namespace: str, folder
     sys.exit(_supervise(config, spec.runtime.workers, environment, port))
 
 
-def _spec(given: object, brokers: str | None) -> KafkaTriggerSpec:
-    """The spec with the brokers of the command line; a ClickException with a sentence for each thing that is wrong."""
+def _accept(namespace: str, trigger: dict[str, Any], brokers: str | None) -> Accepted:
+    """The trigger with the brokers of the command line; a ClickException with a sentence for each thing that is wrong."""
+    given = trigger.get("spec")
     if brokers and isinstance(given, dict):
         given = {**given, "kafka": {**(given.get("kafka") or {}), "bootstrapServers": brokers.split(",")}}
-    result = validated(given, defaults={})
+    result = accept(namespace, str(trigger["metadata"]["name"]), given, defaults={})
     if isinstance(result, Refused):
         raise click.ClickException(result.message)
     return result

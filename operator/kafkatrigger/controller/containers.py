@@ -1,14 +1,16 @@
 """The two containers of a consumer pod. Pure."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
+from kafkatrigger.api import logs
 from kafkatrigger.api.configure import start_policy
 from kafkatrigger.api.consumer_config import CONFIG_PATH, RUNTIME_SOCKET, STATUS_PORT
 from kafkatrigger.api.resources import KafkaTriggerSpec, Resources
 from kafkatrigger.api.start_policy import StartPolicy, to_environment
-from kafkatrigger.controller.settings import Image, Settings
+from kafkatrigger.controller.settings import Image, Log, Settings
 
 Manifest = dict[str, Any]
 
@@ -34,7 +36,8 @@ def consumer(spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
         **_image(settings.consumer),
         "args": ["--config", CONFIG_PATH],
         "env": [
-            *({"name": name, "value": value} for name, value in to_environment(start_policy(spec)).items()),
+            *_variables(to_environment(start_policy(spec))),
+            *_variables(_log(settings)),
             _field("KAFKATRIGGER_POD_NAME", "metadata.name"),
             _field("KAFKATRIGGER_POD_NAMESPACE", "metadata.namespace"),
         ],
@@ -93,14 +96,26 @@ def _runtime_environment(spec: KafkaTriggerSpec, settings: Settings) -> list[Man
     proxy = settings.proxy
     # The root file system is read-only and the user has no entry in passwd; libraries want a home to cache in.
     ours = {
+        **_log(settings),
         "HOME": "/tmp",  # noqa: S108 - the container's own
         "HTTP_PROXY": proxy.http_proxy,
         "HTTPS_PROXY": proxy.https_proxy,
         "NO_PROXY": proxy.no_proxy,
     }
     theirs = {each.name: each.model_dump(by_alias=True, exclude_none=True) for each in spec.runtime.env}
-    unsaid = [{"name": name, "value": value} for name, value in ours.items() if value and name not in theirs]
-    return [*unsaid, *theirs.values()]
+    unsaid = {name: value for name, value in ours.items() if value and name not in theirs}
+    return [*_variables(unsaid), *theirs.values()]
+
+
+def _variables(given: Mapping[str, str]) -> list[Manifest]:
+    return [{"name": name, "value": value} for name, value in given.items()]
+
+
+def _log(settings: Settings) -> dict[str, str]:
+    """What differs from what a process does by itself: a pod that says nothing of it has nothing to read about it."""
+    wanted = {logs.FORMAT_VARIABLE: settings.log.format, logs.LEVEL_VARIABLE: settings.log.level}
+    usual = Log()
+    return {name: value for name, value in wanted.items() if value not in (usual.format, usual.level)}
 
 
 def _resources(given: Resources) -> Manifest:

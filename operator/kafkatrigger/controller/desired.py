@@ -7,7 +7,7 @@ import msgspec
 
 from kafkatrigger.api.configure import start_policy
 from kafkatrigger.api.resources import API_VERSION, KIND, KafkaTriggerSpec
-from kafkatrigger.controller.accept import Accepted
+from kafkatrigger.api.validation import Accepted
 from kafkatrigger.controller.cache import Trigger
 from kafkatrigger.controller.containers import (
     CONFIG_VOLUME,

@@ -8,6 +8,7 @@ from typing import Any
 
 from prometheus_client import start_http_server
 
+from kafkatrigger.api import logs
 from kafkatrigger.api.resources import KIND
 from kafkatrigger.controller import pod_reader
 from kafkatrigger.controller.cache import Body, Cache, Key
@@ -153,5 +154,5 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 def main(settings: Settings) -> None:
     """Runs the operator until SIGTERM or SIGINT."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    logs.configure()
     asyncio.run(Operator(settings).run())

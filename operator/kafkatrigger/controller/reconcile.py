@@ -5,7 +5,7 @@ from typing import Any
 
 from kafkatrigger.api.pod_status import PodStatus
 from kafkatrigger.api.resources import API_VERSION, KIND
-from kafkatrigger.controller.accept import Accepted, Refused, accept
+from kafkatrigger.api.validation import Accepted, Refused, accept
 from kafkatrigger.controller.cache import Body, Cache, Key, Trigger
 from kafkatrigger.controller.cluster import Cluster, ClusterError
 from kafkatrigger.controller.conditions import READY, Verdict, find, no, yes
@@ -48,7 +48,7 @@ class Reconciler:
         trigger = self._cache.trigger(key)
         if trigger is None:
             return self._groups.release(key)
-        accepted = accept(*key, trigger.spec, self._settings)
+        accepted = self._accept(trigger)
         if isinstance(accepted, Refused):
             return set()  # what it claimed before it still holds: its pods still run
         return self._groups.claim(accepted.config, Claim(trigger.created, trigger.uid, key))
@@ -61,10 +61,13 @@ class Reconciler:
             return True
         if trigger.deleting:
             return True
-        accepted = accept(*key, trigger.spec, self._settings)
+        accepted = self._accept(trigger)
         seen = await self._bring(trigger, accepted)
         await self._report(trigger, seen)
         return seen.problem is None
+
+    def _accept(self, trigger: Trigger) -> Accepted | Refused:
+        return accept(*trigger.key, trigger.spec, self._settings.defaults, self._settings.group_id_prefix)
 
     def _forget(self, key: Key) -> None:
         """The garbage collector removes the objects, whether the operator runs or not."""

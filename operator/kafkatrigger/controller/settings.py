@@ -35,6 +35,13 @@ class Proxy(Part):
     no_proxy: str = ""
 
 
+class Log(Part):
+    """How pods log; the operator's own Deployment has the same in its environment."""
+
+    format: Literal["text", "json"] = "text"
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
 class Settings(Part):
     """All settings."""
 
@@ -48,6 +55,7 @@ class Settings(Part):
     watch_namespaces: list[str] = Field(default_factory=list)
     """Empty: all."""
     proxy: Proxy = Field(default_factory=Proxy)
+    log: Log = Field(default_factory=Log)
     reconcilers: int = Field(default=16, ge=1, le=64)
     """Triggers reconciled at a time, and threads that call the Kubernetes API."""
     health_port: int = 8080

@@ -3,7 +3,7 @@
 from typing import Any
 
 from kafkatrigger.api.resources import API_VERSION, KIND
-from kafkatrigger.controller.accept import Accepted, accept
+from kafkatrigger.api.validation import Accepted, accept
 from kafkatrigger.controller.cache import Cache, Key, Trigger
 from kafkatrigger.controller.settings import Settings
 
@@ -49,6 +49,7 @@ def trigger(**changes: Any) -> Trigger:
 
 
 def accepted(spec: Body, given: Settings | None = None, key: Key = KEY) -> Accepted:
-    result = accept(*key, {**SPEC, **spec}, given or settings())
+    used = given or settings()
+    result = accept(*key, {**SPEC, **spec}, used.defaults, used.group_id_prefix)
     assert isinstance(result, Accepted), result
     return result

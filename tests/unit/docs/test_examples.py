@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from kafkatrigger.api.resources import API_VERSION, KIND
-from kafkatrigger.api.validation import Refused, validated
+from kafkatrigger.api.validation import Refused, accept
 from tests.support.docs import ROOT, Block, all_blocks
 
 
@@ -31,7 +31,7 @@ def test_yaml_can_be_read(block: Block) -> None:
 def test_triggers_are_valid(block: Block, trigger: dict[str, Any]) -> None:
     assert trigger["apiVersion"] == API_VERSION
     assert len(trigger["metadata"]["name"]) <= 45
-    found = validated(trigger["spec"], {})
+    found = accept("docs", "trigger", trigger["spec"], {})
     assert not isinstance(found, Refused), found.message
 
 

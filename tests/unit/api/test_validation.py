@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kafkatrigger.controller.accept import Refused, accept, merged
+from kafkatrigger.api.validation import Refused, accept, merged
 from tests.unit.controller.helpers import SPEC, accepted, settings
 
 
@@ -68,12 +68,12 @@ def test_group_prefix() -> None:
     ],
 )
 def test_refusals(spec: Any, sentence: str) -> None:
-    result = accept("plant-7", "rul", spec, settings())
+    result = accept("plant-7", "rul", spec, {})
     assert isinstance(result, Refused)
     assert sentence in result.message
 
 
 def test_each_problem_is_said_once() -> None:
-    result = accept("plant-7", "rul", {**SPEC, "colour": 1, "source": {"topics": []}}, settings())
+    result = accept("plant-7", "rul", {**SPEC, "colour": 1, "source": {"topics": []}}, {})
     assert isinstance(result, Refused)
     assert len(result.message.split("; ")) == 2
