@@ -1,0 +1,1 @@
+"""Client configuration and administration: everything about Kafka that is no data path."""
