@@ -47,7 +47,14 @@ class Pod:
         return self._start("kafkatrigger.runtime", "--socket", str(self.socket), "--workers", str(self._workers))
 
     def _consumer(self) -> subprocess.Popen[bytes]:
-        arguments = ("--config", str(self.folder / "consumer.json"), "--socket", str(self.socket), "--port", str(self._port))
+        arguments = (
+            "--config",
+            str(self.folder / "consumer.json"),
+            "--socket",
+            str(self.socket),
+            "--port",
+            str(self._port),
+        )
         return self._start("kafkatrigger.consumer", *arguments)
 
     def _start(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
@@ -62,7 +69,7 @@ class Pod:
     def get(self, path: str) -> tuple[int, str]:
         """Code and body of one of the pod's endpoints; code 0 while nobody listens."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as answer:  # noqa: S310
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=5) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -89,15 +96,28 @@ class Pod:
         return "".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
 
     def restart_runtime(self) -> None:
-        """Starts the runtime again after it was killed."""
+        """Kills the runtime and starts it again."""
+        _kill(self.runtime)
         self.runtime = self._runtime()
+
+    def kill_consumer(self) -> None:
+        """As the kernel does: without a word."""
+        _kill(self.consumer)
+
+    def start_consumer(self) -> None:
+        """Starts the consumer again, as the kubelet does."""
+        self.consumer = self._consumer()
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the consumer has had in memory at most."""
+        status = Path(f"/proc/{self.consumer.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
     def kill(self) -> None:
         """Both processes at once, without a word."""
-        for process in (self.consumer, self.runtime):
-            process.kill()
-        for process in (self.consumer, self.runtime):
-            process.wait()
+        _kill(self.consumer)
+        _kill(self.runtime)
 
     def stop(self, seconds: float = 60.0) -> None:
         """As the kubelet does: first the consumer, then the runtime. AssertionError when the consumer does not end well."""
@@ -114,3 +134,8 @@ class Pod:
     def __exit__(self, *_: object) -> None:
         self.kill()
         shutil.rmtree(self.folder)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()

@@ -41,6 +41,32 @@ class Topics:
                     producer.poll(0.1)
         assert producer.flush(30) == 0
 
+    def delete(self, topic: str) -> None:
+        """Deletes the topic, and returns when it is gone."""
+        self._admin.delete_topics([topic])[topic].result()
+        until(lambda: topic not in self._admin.list_topics(timeout=10).topics, 30, f"the end of {topic}")
+
+    def delete_before(self, topic: str, partition: int, offset: int) -> None:
+        """As retention does."""
+        where = TopicPartition(topic, partition, offset)
+        self._admin.delete_records([where])[where].result()
+
+    def count(self, topic: str) -> int:
+        """How many offsets the topic has, by its end offsets; 0 while it does not exist."""
+        consumer = Consumer({**self._common, "group.id": uuid.uuid4().hex})
+        try:
+            found = consumer.list_topics(topic, timeout=10).topics[topic]
+            if found.error is not None:
+                return 0
+            wheres = [TopicPartition(topic, number) for number in found.partitions]
+            return sum(consumer.get_watermark_offsets(where, timeout=10)[1] for where in wheres)
+        finally:
+            consumer.close()
+
+    def read_all(self, topic: str) -> list[Message]:
+        """All there is now; for topics without gaps."""
+        return self.read(topic, self.count(topic))
+
     def read(self, topic: str, count: int, seconds: float = 60.0) -> list[Message]:
         """The first `count` messages of all partitions, in the order of each; AssertionError when fewer come in time.
 
@@ -67,6 +93,11 @@ class Topics:
         messages += [each for each in consumer.consume(1000, 0.5) if each.error() is None]
         assert len(messages) >= count, f"{len(messages)} of {count} messages arrived at {topic} within {seconds:.0f} s"
         return messages
+
+    def members(self, group: str) -> int:
+        """How many members the group has."""
+        described = self._admin.describe_consumer_groups([group])[group]
+        return len(described.result().members)
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """Committed offsets by partition."""

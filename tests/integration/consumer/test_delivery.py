@@ -1,41 +1,14 @@
 """Messages through a real broker, a real consumer and a real runtime."""
 
 from collections import defaultdict
-from collections.abc import Iterator
-from typing import Any
 
 import orjson
-import pytest
 
 from tests.cluster.broker import HostBroker
+from tests.integration.consumer.triggers import action, spec
 from tests.support.pipeline import Pod
 from tests.support.topics import Topics
 from tests.support.waiting import until
-
-
-@pytest.fixture
-def topics(broker: HostBroker) -> Topics:
-    return Topics(broker.bootstrap)
-
-
-def spec(broker: HostBroker, source: str, function: str = "functions:tell", **more: Any) -> dict[str, Any]:
-    """A trigger on the topic with responses in <topic>.out and dead letters in <topic>.dlq; quick to retry."""
-    return {
-        "kafka": {"bootstrapServers": [broker.bootstrap]},
-        "source": {"topics": [source], **more.pop("source", {})},
-        "transformation": {"function": function},
-        "response": {"topic": f"{source}.out", **more.pop("response", {})},
-        "delivery": {
-            "deadLetter": {"topic": f"{source}.dlq"},
-            "retry": {"attempts": 3, "initialDelay": "20ms", "maxDelay": "100ms"},
-            **more.pop("delivery", {}),
-        },
-        **more,
-    }
-
-
-def action(do: str, **more: Any) -> bytes:
-    return orjson.dumps({"do": do, **more})
 
 
 def test_every_message_is_answered_and_committed(broker: HostBroker, topics: Topics) -> None:

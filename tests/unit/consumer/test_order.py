@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from kafkatrigger.api.consumer_config import consumer_config
+from kafkatrigger.api.configure import consumer_config
 from kafkatrigger.api.frames import Batch, Failed, NotRun, Outcome, Record, Results, WorkerExited
 from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.consumer import outcomes as outcomes_module

@@ -1,0 +1,117 @@
+"""Where a partition starts, and what happens when that is not there any more."""
+
+import time
+
+import orjson
+from confluent_kafka import Producer
+
+from tests.cluster.broker import HostBroker
+from tests.integration.consumer.triggers import action, numbered, numbers, spec
+from tests.support.pipeline import Pod
+from tests.support.topics import Topics
+from tests.support.waiting import until
+
+
+def test_latest_takes_what_arrives_right_after_the_start(broker: HostBroker, topics: Topics) -> None:
+    source = topics.create(2)
+    topics.produce(source, numbered(100))
+    trigger = spec(broker, source, source={"groupId": f"g.{source}", "initialOffsetResetPolicy": "latest"})
+    with Pod(trigger) as pod:
+        pod.wait_ready()
+        # Committed at once, with nothing read: what arrives while nobody runs is not skipped.
+        assert sum(topics.committed(pod.config.group_id, source).values()) == 100
+        assert {each.started for each in until(lambda: pod.status).partitions} == {"InitialOffsetResetPolicy"}
+        pod.kill()
+    topics.produce(source, numbered(50, start=100))
+    trigger["source"]["groupProtocol"] = "Classic"
+    topics_end = 150
+    with Pod(trigger) as pod:
+        assert sorted(numbers(topics.read(f"{source}.out", 50, 90))) == list(range(100, topics_end))
+        pod.stop()
+
+
+def test_partition_timestamps_and_a_partition_without_its_own(broker: HostBroker, topics: Topics) -> None:
+    source = topics.create(3)
+    producer = Producer({"bootstrap.servers": broker.bootstrap})
+    base = 1_760_000_000_000
+    for n in range(30):
+        partition, minute = n % 3, n // 3
+        producer.produce(source, action("echo", n=n), b"k", partition=partition, timestamp=base + minute * 60_000)
+    assert producer.flush(30) == 0
+    stamps = {source: {"0": base + 8 * 60_000, "1": base + 5 * 60_000 - 1}}
+    with Pod(spec(broker, source, source={"partitionTimestamps": stamps})) as pod:
+        answers = topics.read(f"{source}.out", 2 + 5 + 5)
+        reasons = {each.partition: each.started for each in until(lambda: pod.status).partitions}
+        pod.stop()
+    found = sorted((n % 3, n // 3) for n in numbers(answers))
+    assert found == [(0, m) for m in (8, 9)] + [(1, m) for m in range(5, 10)] + [(2, m) for m in range(5, 10)]
+    assert set(reasons.values()) == {"PartitionTimestamps"}
+
+
+def test_a_time_as_initial_policy(broker: HostBroker, topics: Topics) -> None:
+    source = topics.create(1)
+    old, new = 1_700_000_000_000, 1_760_000_000_000
+    topics.produce(source, numbered(10), timestamp=old)
+    topics.produce(source, numbered(10, start=10), timestamp=new)
+    policy = {"initialOffsetResetPolicy": "2025-01-01T00:00:00Z"}
+    with Pod(spec(broker, source, source=policy)) as pod:
+        assert numbers(topics.read(f"{source}.out", 10)) == list(range(10, 20))
+        pod.stop()
+
+
+def test_what_retention_removed_is_reported_and_the_rest_is_run(broker: HostBroker, topics: Topics) -> None:
+    source = topics.create(1)
+    topics.produce(source, numbered(10))
+    trigger = spec(broker, source, source={"groupId": f"g.{source}"})
+    with Pod(trigger) as pod:
+        until(lambda: topics.committed(pod.config.group_id, source) == {0: 10}, 60)
+        pod.stop()
+    topics.produce(source, numbered(30, start=10))
+    topics.delete_before(source, 0, 25)
+    with Pod(trigger) as pod:
+        answers = topics.read(f"{source}.out", 10 + 15)
+        until(lambda: topics.committed(pod.config.group_id, source) == {0: 40}, 20)
+        pod.stop()
+        assert "15 offsets are lost: continuing at 25" in pod.logs
+    assert numbers(answers) == [*range(10), *range(25, 40)]
+
+
+def test_aborted_transactions_and_their_markers_do_not_hold_the_watermark(broker: HostBroker, topics: Topics) -> None:
+    source = topics.create(1)
+    producer = Producer({"bootstrap.servers": broker.bootstrap, "transactional.id": source})
+    producer.init_transactions(30)
+    for transaction in range(10):
+        producer.begin_transaction()
+        for key, value in numbered(20, start=transaction * 20):
+            producer.produce(source, value, key)
+        if transaction % 2:
+            producer.flush(30)
+            producer.abort_transaction(30)
+        else:
+            producer.commit_transaction(30)
+    end = topics.count(source)
+    assert end == 10 * 21
+    with Pod(spec(broker, source)) as pod:
+        until(lambda: topics.committed(pod.config.group_id, source) == {0: end}, 60, "a watermark at the end")
+        answers = topics.read_all(f"{source}.out")
+        until(lambda: (now := pod.status) and [each.lag for each in now.partitions] == [0], 10)
+        pod.stop()
+    assert sorted(numbers(answers)) == [n for n in range(200) if n // 20 % 2 == 0]
+
+
+def test_reports_stand_between_messages(broker: HostBroker, topics: Topics) -> None:
+    """A slow consumer finds ends of the log, long passed, in its queue behind messages that it has not read yet."""
+    source = topics.create(1)
+    trigger = spec(broker, source, "functions:slow", delivery={"maxInFlight": 10})
+    with Pod(trigger) as pod:
+        pod.wait_ready()
+        deadline = time.monotonic() + 4
+        produced = 0
+        while time.monotonic() < deadline:
+            topics.produce(source, numbered(40, start=produced))
+            produced += 40
+            time.sleep(0.6)  # longer than the broker holds a fetch at the end of the log
+        until(lambda: topics.committed(pod.config.group_id, source) == {0: produced}, 60)
+        answers = topics.read_all(f"{source}.out")
+        pod.stop()
+    assert sorted(orjson.loads(each.value())["n"] for each in answers) == list(range(produced))
