@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from kafkatrigger.api import crd
-from kafkatrigger.api.client_options import CONNECTION_OPTIONS, SOURCE_OPTIONS
+from kafkatrigger.api.client_options import CONNECTION_OPTIONS, SOURCE_OPTIONS, Table
 from kafkatrigger.api.quantities import BYTES_PATTERN, DURATION_PATTERN
 from kafkatrigger.api.resources import KafkaTriggerSpec
 
@@ -159,9 +159,9 @@ def _rules(schema: Schema, path: str) -> Iterator[str]:
         yield from _rules(schema["items"], f"{path}[]")
 
 
-def _options(table: Mapping[str, str]) -> Iterator[str]:
-    yield from ("| option | meaning |", "| --- | --- |")
-    yield from (f"| `{name}` | {meaning} |" for name, meaning in sorted(table.items()))
+def _options(table: Table) -> Iterator[str]:
+    yield from ("| option | values | meaning |", "| --- | --- | --- |")
+    yield from (f"| `{name}` | {option.words} | {option.meaning} |" for name, option in sorted(table.items()))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Transformations that tests run."""
 
 import ctypes
+import importlib.metadata
 import os
 import time
 from typing import Any
@@ -17,6 +18,21 @@ def slow(message: Message) -> Any:
     """Takes 20 ms."""
     time.sleep(0.02)
     return message.value
+
+
+def stamp(message: Message) -> Any:
+    """The value, and what answered: the edition of the image and the greeting of the environment."""
+    return {**message.value, "edition": os.environ.get("EDITION"), "greeting": os.environ.get("GREETING")}
+
+
+def stamp_again(message: Message) -> Any:
+    """As `stamp`, and recognisable as another function."""
+    return {**stamp(message), "again": True}
+
+
+def packages(message: Message) -> Any:
+    """The version of a package that the runtime itself does not have."""
+    return {**message.value, "version": importlib.metadata.version(message.value["package"])}
 
 
 def tell(message: Message) -> Any:
@@ -38,6 +54,11 @@ def _permanent(message: Message) -> Any:
     raise Permanent("never")
 
 
+def _sleep(message: Message) -> Any:
+    time.sleep(message.value["seconds"])
+    return message.value
+
+
 _ACTIONS: dict[str, Any] = {
     "echo": lambda message: message.value,
     "raise": _raise,
@@ -53,5 +74,5 @@ _ACTIONS: dict[str, Any] = {
     "several": lambda message: [Result(index) for index in range(message.value["count"])],
     "elsewhere": lambda message: Result(message.value, key="elsewhere", headers=[("h", b"1")], partition=0),
     "large": lambda message: "x" * message.value["size"],
-    "sleep": lambda message: (time.sleep(message.value["seconds"]), message.value)[1],
+    "sleep": _sleep,
 }

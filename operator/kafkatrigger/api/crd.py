@@ -12,12 +12,10 @@ import inspect
 import json
 import sys
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from pydantic import BaseModel
-
-from kafkatrigger.api import resources
-from kafkatrigger.api.resources import GROUP, KIND, PLURAL, VERSION, KafkaTriggerSpec, KafkaTriggerStatus, Model
+from kafkatrigger.api.resources import GROUP, KIND, PLURAL, VERSION, KafkaTriggerSpec, KafkaTriggerStatus
+from kafkatrigger.api.schema import Model, Rule
 
 Schema = dict[str, Any]
 
@@ -169,18 +167,18 @@ def _is_opaque(schema: Schema) -> bool:
     return bool(schema.get("x-kubernetes-preserve-unknown-fields"))
 
 
-def _model_rules(schema: Schema) -> tuple[resources.Rule, ...]:
+def _model_rules(schema: Schema) -> tuple[Rule, ...]:
     """Rules of the model that the node was made from; pydantic titles a model's schema with its class name."""
-    model = getattr(resources, schema.get("model") or schema.get("title", ""), None)
-    is_model = inspect.isclass(model) and issubclass(model, BaseModel) and "properties" in schema
-    return cast("type[Model]", model).RULES if is_model else ()
+    models = {model.__name__: model for model in Model.__subclasses__()}
+    model = models.get(schema.get("model") or schema.get("title", ""))
+    return model.RULES if model and "properties" in schema else ()
 
 
-def _rules(rules: list[resources.Rule]) -> list[Schema]:
+def _rules(rules: list[Rule]) -> list[Schema]:
     return [{"rule": rule, "message": message} for rule, message in rules]
 
 
-_HEADER = "# Generated from operator/kafkatrigger/api/resources.py by `make generate`: edit there.\n"
+_HEADER = "# Generated from the models of operator/kafkatrigger/api by `make generate`: edit there.\n"
 
 
 def as_yaml() -> str:

@@ -8,7 +8,8 @@ import msgspec
 from kafkatrigger.api import logs
 from kafkatrigger.api.configure import start_policy
 from kafkatrigger.api.consumer_config import CONFIG_PATH, RUNTIME_SOCKET, STATUS_PORT
-from kafkatrigger.api.resources import KafkaTriggerSpec, Resources
+from kafkatrigger.api.pods import Resources
+from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.api.start_policy import StartPolicy, to_environment
 from kafkatrigger.controller.settings import Image, Log, Settings
 

@@ -28,7 +28,6 @@ def source(common: Configuration, group_id: str, buffer_bytes: int, options: Map
     """
     ahead = min(max(buffer_bytes, 1024 * 1024), 16 * 1024 * 1024)
     return {
-        **common,
         # The default of a second leaves the consumer idle after every full queue.
         "fetch.queue.backoff.ms": 10,
         "queued.max.messages.kbytes": ahead // 1024,
@@ -36,6 +35,7 @@ def source(common: Configuration, group_id: str, buffer_bytes: int, options: Map
         "fetch.message.max.bytes": min(ahead, 1024 * 1024),
         # How long a broker that does not answer can hold up a commit that is waited for.
         "socket.timeout.ms": 20_000,
+        **common,
         **options,
         "group.id": group_id,
         "enable.auto.commit": False,

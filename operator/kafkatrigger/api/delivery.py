@@ -1,0 +1,90 @@
+"""How messages are delivered, what becomes of those that fail, and where results go."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from kafkatrigger.api.quantities import seconds
+from kafkatrigger.api.schema import Duration, Model, Quantity, TopicName, refuse_unless
+
+
+class Retry(Model):
+    """How often and when a failed message runs again."""
+
+    RULES = (
+        (
+            "!has(self.initialDelay) || !has(self.maxDelay) || duration(self.maxDelay) >= duration(self.initialDelay)",
+            "delivery.retry.maxDelay is shorter than initialDelay: raise maxDelay",
+        ),
+    )
+
+    attempts: int = Field(default=5, ge=1, le=1000, description="Attempts in all, the first included.")
+    initial_delay: Duration = Field(default="200ms", description="Wait before the second attempt.")
+    factor: float = Field(default=2.0, ge=1, le=100, description="Each further wait is this many times longer.")
+    max_delay: Duration = Field(default="1m", description="Longest wait.")
+    jitter: float = Field(
+        default=0.2, ge=0, le=1, description="Share of a wait that is random, so that failures do not return in step."
+    )
+
+    @model_validator(mode="after")
+    def _delays(self) -> "Retry":
+        refuse_unless(seconds(self.max_delay) >= seconds(self.initial_delay), self.RULES[0][1])
+        return self
+
+
+class DeadLetter(Model):
+    """Where messages go whose attempts are used up."""
+
+    topic: TopicName | None = Field(
+        default=None, description="Topic of dead letters; the default is the group with .dlq appended."
+    )
+    create: bool = Field(default=True, description="Create the topic when it is missing.")
+
+
+class Delivery(Model):
+    """How messages are delivered to the transformation."""
+
+    ordering: Literal["Key", "Partition", "Unordered"] = Field(
+        default="Key", description="What keeps its order: the messages of a key, those of a partition, or nothing."
+    )
+    max_in_flight: int = Field(
+        default=5000, ge=1, le=1_000_000, description="Messages of a pod handed to its runtime and not yet answered."
+    )
+    max_buffered_bytes: Quantity = Field(default="64Mi", description="Bytes of messages and results that a pod holds.")
+    timeout: Annotated[
+        Duration,
+        Field(
+            json_schema_extra={
+                "rules": [
+                    [
+                        "duration(self) >= duration('100ms') && duration(self) <= duration('1h')",
+                        "delivery.timeout lies between 100ms and 1h",
+                    ]
+                ]
+            }
+        ),
+    ] = Field(default="30s", description="Longest run of one attempt.")
+    retry: Retry = Field(default_factory=Retry, description="Retry of failed messages.")
+    on_failure: Literal["DeadLetter", "Skip"] = Field(
+        default="DeadLetter",
+        description="What becomes of a message whose attempts are used up: dead letter, or skipped with a log line and a count.",
+    )
+    dead_letter: DeadLetter = Field(default_factory=DeadLetter, description="The dead-letter topic.")
+
+    @field_validator("timeout")
+    @classmethod
+    def _timeout(cls, value: str) -> str:
+        refuse_unless(0.1 <= seconds(value) <= 3600, "delivery.timeout lies between 100ms and 1h")
+        return value
+
+
+class Response(Model):
+    """Where results go. Without it results are dropped, which suits functions that act on another system."""
+
+    topic: TopicName = Field(description="Topic of responses.")
+    create: bool = Field(default=True, description="Create the topic when it is missing.")
+    headers: Literal["None", "Source", "All"] = Field(
+        default="None",
+        description="Headers of a response: None, those of the source message, or All "
+        "(also kafkatrigger.source.topic, .partition, .offset and .timestamp).",
+    )

@@ -1,0 +1,196 @@
+"""Where messages come from: the Kafka cluster and the topics."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from kafkatrigger.api.client_options import CLASSIC_ONLY, CONNECTION_OPTIONS, SOURCE_OPTIONS, Table
+from kafkatrigger.api.schema import Milliseconds, Model, TopicName, refuse_unless
+from kafkatrigger.api.start_policy import epoch_milliseconds
+
+
+def _option_rules(table: Table) -> list[Any]:
+    """Only known names, and each with a value that the client takes: anything else would end the pod at its start."""
+    names = ", ".join(f"'{name}'" for name in sorted(table))
+    ranges = {
+        name: option for name, option in sorted(table.items()) if option.values and isinstance(option.values[0], int)
+    }
+    choices = {name: option for name, option in sorted(table.items()) if option.values and name not in ranges}
+    rules = [[f"self.all(name, name in [{names}])", _only(table)]]
+    for options, test in (
+        (
+            ranges,
+            "self[name].matches('^[0-9]{1,10}$') && int(self[name]) >= %s[name][0] && int(self[name]) <= %s[name][1]",
+        ),
+        (choices, "self[name] in %s[name]"),
+    ):
+        if options:
+            literal = (
+                "{" + ", ".join(f"'{name}': {list(option.values or ())}" for name, option in options.items()) + "}"
+            )
+            rules.append([f"self.all(name, !(name in {literal}) || {test.replace('%s', literal)})", _values(options)])
+    return rules
+
+
+def _only(table: Table) -> str:
+    return f"only these options may be set: {', '.join(sorted(table))}"
+
+
+def _values(table: Table) -> str:
+    return f"these options take: {', '.join(f'{name} {option.words}' for name, option in sorted(table.items()))}"
+
+
+def _options_field(table: Table, what: str) -> Any:
+    return Field(
+        default_factory=dict,
+        max_length=32,
+        description=f"Tuning properties of librdkafka for {what}: {', '.join(sorted(table))}.",
+        json_schema_extra={"rules": _option_rules(table)},
+    )
+
+
+OptionValue = Annotated[str, Field(max_length=64)]
+
+
+class Kafka(Model):
+    """The Kafka cluster."""
+
+    bootstrap_servers: list[
+        Annotated[str, Field(pattern=r"^[^\s:/]+:[0-9]{1,5}$|^\[[0-9a-fA-F:]+\]:[0-9]{1,5}$", max_length=260)]
+    ] = Field(
+        default_factory=list,
+        max_length=100,
+        description="Brokers to ask first, each as host:port. May come from the chart's defaults.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    options: dict[str, OptionValue] = _options_field(CONNECTION_OPTIONS, "every connection")
+
+    @field_validator("options")
+    @classmethod
+    def _known(cls, value: dict[str, str]) -> dict[str, str]:
+        return _allowed(value, CONNECTION_OPTIONS)
+
+
+class Format(Model):
+    """How the bytes of a message become what the transformation sees."""
+
+    value: Literal["JSON", "String", "Bytes"] = Field(
+        default="JSON", description="Format of values, of messages and of responses."
+    )
+    key: Literal["JSON", "String", "Bytes"] = Field(
+        default="String", description="Format of keys, as the transformation sees them."
+    )
+
+
+StartText = Annotated[
+    int | str,
+    Field(
+        description="Where partitions without a committed offset start: earliest, latest, epoch milliseconds or an RFC 3339 time.",
+        json_schema_extra={
+            "x-kubernetes-int-or-string": True,
+            "rules": [
+                [
+                    "type(self) == int ? self >= 0 : "
+                    "(self in ['earliest','latest'] || timestamp(self) >= timestamp('1970-01-01T00:00:00Z'))",
+                    "write earliest, latest, epoch milliseconds (not negative) or an RFC 3339 time with its zone",
+                ]
+            ],
+        },
+    ),
+]
+
+
+class Source(Model):
+    """What is consumed, as which group, from where on."""
+
+    RULES = (
+        (
+            "has(self.groupId) == has(oldSelf.groupId) && (!has(self.groupId) || self.groupId == oldSelf.groupId)",
+            "source.groupId cannot change, nor be set or unset, on a live trigger: its committed offsets belong to the old "
+            "group; delete the trigger and create it again",
+        ),
+        (
+            "!has(self.partitionTimestamps) || self.partitionTimestamps.all(topic, topic in self.topics)",
+            "source.partitionTimestamps names a topic that is not in source.topics: correct the name or add the topic",
+        ),
+        (
+            "!has(self.options) || !self.options.exists(name, name in ['heartbeat.interval.ms', 'session.timeout.ms']) || "
+            "(has(self.groupProtocol) && self.groupProtocol == 'Classic')",
+            "source.options sets heartbeat.interval.ms or session.timeout.ms, which the broker decides unless "
+            "source.groupProtocol is Classic: remove them or set it",
+        ),
+    )
+
+    topics: list[TopicName] = Field(
+        min_length=1,
+        max_length=100,
+        description="Topics to consume.",
+        json_schema_extra={
+            "x-kubernetes-list-type": "set",
+            "rules": [["self.all(topic, !(topic in ['.', '..']))", "Kafka allows no topic named . or .."]],
+        },
+    )
+    group_id: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=255,
+        description="Consumer group; the default is the chart's groupIdPrefix, the namespace, a dot and the name. Immutable.",
+    )
+    group_protocol: Literal["Auto", "Consumer", "Classic"] = Field(
+        default="Auto", description="Rebalance protocol. Auto takes Consumer on brokers from 4.0 on, else Classic."
+    )
+    initial_offset_reset_policy: StartText = "earliest"
+    partition_timestamps: dict[str, Annotated[dict[str, Milliseconds], Field(max_length=1000)]] = Field(
+        default_factory=dict,
+        max_length=100,
+        description="Topic -> partition -> epoch milliseconds to start at, where no offset is committed. "
+        "Wins over initialOffsetResetPolicy.",
+        json_schema_extra={
+            "rules": [
+                [
+                    "self.all(topic, self[topic].all(p, size(p) <= 6 && p.matches('^(0|[1-9][0-9]*)$')))",
+                    'the keys below a topic are partition numbers, written as text such as "0"',
+                ]
+            ]
+        },
+    )
+    format: Format = Field(default_factory=Format, description="Formats of value and key.")
+    tombstones: Literal["Pass", "Skip"] = Field(
+        default="Pass",
+        description="Messages without a value: Pass runs the transformation with None, Skip filters them.",
+    )
+    options: dict[str, OptionValue] = _options_field(SOURCE_OPTIONS, "consuming")
+
+    @field_validator("options")
+    @classmethod
+    def _known(cls, value: dict[str, str]) -> dict[str, str]:
+        return _allowed(value, SOURCE_OPTIONS)
+
+    @field_validator("initial_offset_reset_policy")
+    @classmethod
+    def _start(cls, value: int | str) -> int | str:
+        if value not in ("earliest", "latest"):
+            epoch_milliseconds(str(value))
+        return value
+
+    @model_validator(mode="after")
+    def _options_of_protocol(self) -> "Source":
+        refuse_unless(self.group_protocol == "Classic" or not set(CLASSIC_ONLY) & set(self.options), self.RULES[2][1])
+        return self
+
+    @model_validator(mode="after")
+    def _timestamps_of_topics(self) -> "Source":
+        refuse_unless(set(self.partition_timestamps) <= set(self.topics), self.RULES[1][1])
+        partitions = [number for of_topic in self.partition_timestamps.values() for number in of_topic]
+        refuse_unless(
+            all(number.isdigit() for number in partitions),
+            "source.partitionTimestamps: the keys below a topic are partition numbers",
+        )
+        return self
+
+
+def _allowed(options: dict[str, str], table: Table) -> dict[str, str]:
+    refuse_unless(set(options) <= set(table), _only(table))
+    wrong = {name: table[name] for name, value in options.items() if not table[name].allows(value)}
+    refuse_unless(not wrong, _values(wrong))
+    return options
