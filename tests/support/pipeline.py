@@ -91,6 +91,10 @@ class Pod:
         """Until the pod reports this reason."""
         return until(lambda: (now := self.status) and now.reason == reason and now, seconds, f"reason {reason}")
 
+    def wait_outcomes(self, **outcomes: int) -> None:
+        """Until the pod reports exactly these."""
+        until(lambda: (now := self.status) and now.outcomes == outcomes, 20, f"outcomes {outcomes} of {self.status}")
+
     @property
     def logs(self) -> str:
         return "".join(path.read_text() for path in sorted(self.folder.glob("*.log")))

@@ -69,6 +69,8 @@ def outbox(common: Configuration, buffer_bytes: int) -> Configuration:
         "batch.size": 1_000_000,
         "queue.buffering.max.messages": 1_000_000,
         "queue.buffering.max.kbytes": max(1024, buffer_bytes // 1024),
+        # How long a topic may be unknown (a new one is, for a moment) before a write to it is reported as failed.
+        "topic.metadata.propagation.max.ms": 10_000,
         "message.timeout.ms": 0,  # retry until the broker answers; losing the message instead is no option
         # The broker decides what is too large; the client's own limit would refuse what the topic allows.
         "message.max.bytes": 64 * 1024 * 1024,
