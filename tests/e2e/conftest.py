@@ -1,0 +1,145 @@
+"""Fixtures of the e2e suite: one release for all tests, and a namespace for each."""
+
+import re
+import zlib
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import commands, kafka_in_cluster, provider
+from tests.cluster.cache import lock
+from tests.cluster.errors import UnsupportedMachineError
+from tests.cluster.kubectl import Kubectl
+from tests.cluster.provider import Provider
+from tests.support.release import Release, images, values
+from tests.support.triggers import Namespace
+
+DOCKERFILE = Path(__file__).parent / "image" / "Dockerfile"
+SHARED = Release("kafkatrigger", "kafkatrigger-system")
+LONGEST = 50
+"""Of a namespace's name: topics and groups begin with it."""
+
+
+@dataclass(frozen=True)
+class Private:
+    """A namespace with an operator that serves nobody else."""
+
+    namespace: Namespace
+    release: Release
+    provider: Provider
+
+    def install(self, **more: object) -> None:
+        """Installs or upgrades it; keywords are values of the chart."""
+        alone = {"watchNamespaces": [self.namespace.name], "crds": {"install": False}, "aggregatedRoles": False}
+        self.release.install(values(self.provider, **alone, **more))
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Provider:
+    try:
+        found = provider.choose()
+    except UnsupportedMachineError as error:
+        pytest.skip(error.describe())
+    return found
+
+
+@pytest.fixture(scope="session")
+def bootstrap(cluster: Provider) -> str:
+    """Kafka, for programs of this machine."""
+    return kafka_in_cluster.bootstrap(cluster.host_address)
+
+
+@pytest.fixture(scope="session")
+def release(
+    request: pytest.FixtureRequest,
+    cluster: Provider,
+    bootstrap: str,
+    testrun_uid: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Release:
+    """The operator that serves the tests' namespaces and no others: beside it private ones can run.
+
+    The first worker that comes here installs it for all, with the namespaces of all tests.
+    """
+    progress = tmp_path_factory.getbasetemp().parent / f"e2e-{testrun_uid}"
+    with lock("e2e"):
+        if not progress.exists():
+            progress.write_text("begun")
+            shared = [item for item in request.session.items if "namespace" in getattr(item, "fixturenames", ())]
+            _install(cluster, bootstrap, [_name(item, testrun_uid) for item in shared])
+            progress.write_text("installed")
+        if progress.read_text() != "installed":
+            pytest.fail("the release could not be installed; the first error says why")
+    return SHARED
+
+
+@pytest.fixture
+def namespace(
+    request: pytest.FixtureRequest, release: Release, bootstrap: str, testrun_uid: str
+) -> Iterator[Namespace]:
+    """The test's own namespace, served by the shared operator."""
+    found = Namespace(_name(request.node, testrun_uid), bootstrap)
+    yield found
+    found.delete()
+
+
+@pytest.fixture
+def private(
+    request: pytest.FixtureRequest, release: Release, cluster: Provider, bootstrap: str, testrun_uid: str
+) -> Iterator[Private]:
+    """The test's own namespace, served by an operator of its own."""
+    name = f"{_name(request.node, testrun_uid)}-own"
+    found = Private(Namespace.create(name, bootstrap), Release("own", f"{name}-operator"), cluster)
+    found.install()
+    yield found
+    found.namespace.delete()
+    if found.release.installed():
+        found.release.uninstall()
+    Kubectl()("delete", "namespace", found.release.namespace, "--wait=false")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Shows the state of the cluster with each failure."""
+    report = yield
+    if report.failed and call.when == "call":
+        report.sections += list(_state(item))
+    return report
+
+
+def _state(item: pytest.Item) -> Iterator[tuple[str, str]]:
+    used = getattr(item, "funcargs", {})
+    for part in (used.get("namespace"), used.get("private"), used.get("release")):
+        if isinstance(part, Namespace):
+            yield f"namespace {part.name}", part.report()
+        elif isinstance(part, Private):
+            yield f"namespace {part.namespace.name}", part.namespace.report()
+            yield "its operator", part.release.log()
+        elif isinstance(part, Release):
+            yield "the shared operator", part.log()
+
+
+def _name(item: pytest.Item, run: str) -> str:
+    """One that nobody else has: the run and the hash tell it apart, the words are for people."""
+    words = re.sub(r"[^a-z0-9]+", "-", item.name.lower().removeprefix("test_")).strip("-")
+    return f"e2e-{run[:4]}-{zlib.crc32(item.nodeid.encode()):08x}-{words}"[:LONGEST].rstrip("-")
+
+
+def _install(cluster: Provider, bootstrap: str, namespaces: list[str]) -> None:
+    commands.images(cluster, images(DOCKERFILE))
+    _remove_earlier()
+    for name in namespaces:
+        Namespace.create(name, bootstrap)
+    SHARED.install(values(cluster, watchNamespaces=namespaces))
+
+
+def _remove_earlier() -> None:
+    """What a run left that was interrupted."""
+    left = Kubectl()("get", "namespaces", "--output=name").split()
+    for name in left:
+        if name.startswith("namespace/e2e-"):
+            Kubectl()("delete", name, "--wait=false")

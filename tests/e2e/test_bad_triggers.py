@@ -1,0 +1,138 @@
+"""Triggers that cannot work: each says what is wrong, and works when it is mended."""
+
+import datetime
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.cluster.errors import ClusterError
+from tests.support.release import Release
+from tests.support.triggers import Namespace, Trigger
+from tests.support.waiting import until
+
+QUOTA = {
+    "apiVersion": "v1",
+    "kind": "ResourceQuota",
+    "metadata": {"name": "nothing"},
+    "spec": {"hard": {"pods": "0"}},
+}
+KAFKA_HERE = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "our-kafka"},
+    "spec": {"type": "ExternalName", "externalName": "kafka.kafka.svc.cluster.local"},
+}
+
+
+@pytest.fixture(autouse=True)
+def operator_lives(release: Release) -> Iterator[None]:
+    """Whatever a trigger says, the operator goes on."""
+    (pod,) = release.pods()
+    yield
+    (same,) = release.pods()
+    assert same["metadata"]["uid"] == pod["metadata"]["uid"]
+    assert release.restarts() == 0
+
+
+def test_an_unknown_function(namespace: Namespace) -> None:
+    trigger = namespace.trigger("functions:stomp")
+    message = trigger.wait("Ready", "False", "TransformationNotLoaded")
+    assert "stomp" in message
+    assert "functions" in message
+    trigger.patch(transformation={"function": "functions:stamp"})
+    _works(trigger)
+
+
+def test_an_unknown_module(namespace: Namespace) -> None:
+    trigger = namespace.trigger("nowhere:stamp")
+    assert "nowhere" in trigger.wait("Ready", "False", "TransformationNotLoaded")
+    trigger.patch(transformation={"function": "functions:stamp"})
+    _works(trigger)
+
+
+def test_a_broker_that_cannot_be_reached(namespace: Namespace) -> None:
+    trigger = namespace.trigger(kafka={"bootstrapServers": ["our-kafka:9092"]})
+    message = trigger.wait("Connected", "False", "BrokersUnreachable")
+    assert "our-kafka:9092" in message
+    assert "spec.kafka.bootstrapServers" in message
+    assert trigger.wait("Ready", "False", "BrokersUnreachable") == message
+    namespace.apply(KAFKA_HERE)
+    _works(trigger)
+
+
+def test_a_broker_whose_name_is_corrected(namespace: Namespace) -> None:
+    servers = {"bootstrapServers": ["kafka.kafka.svc:9092"]}
+    trigger = namespace.trigger(kafka={"bootstrapServers": ["kafka.kafka.svc:9099"]})
+    assert "kafka.kafka.svc:9099" in trigger.wait("Ready", "False", "BrokersUnreachable")
+    trigger.patch(kafka=servers)
+    _works(trigger)
+
+
+def test_a_topic_that_is_missing(namespace: Namespace) -> None:
+    trigger = namespace.unapplied().apply()
+    message = trigger.wait("Connected", "False", "TopicNotFound")
+    assert trigger.source in message
+    assert "Create it" in message
+    assert trigger.wait("Ready", "False", "TopicNotFound") == message
+    namespace.topic("rul.source")
+    _works(trigger)
+
+
+def test_an_image_that_cannot_be_pulled(namespace: Namespace) -> None:
+    trigger = namespace.trigger(runtime={"image": "localhost:1/nobody/nothing:none"})
+    message = trigger.wait("Deployed", "False", "ImagePullFailed")
+    assert "localhost:1/nobody/nothing:none" in message
+    trigger.patch(runtime={"image": namespace.unapplied().spec["runtime"]["image"]})
+    _works(trigger)
+
+
+def test_a_quota_that_forbids_pods(namespace: Namespace) -> None:
+    namespace.apply(QUOTA)
+    until(lambda: "pods" in namespace.kubectl("get", "quota", "nothing", "--output=jsonpath={.status.hard}"), 20)
+    trigger = namespace.trigger()
+    message = trigger.wait("Deployed", "False", "QuotaExceeded")
+    assert "nothing" in message
+    assert "quota" in message
+    namespace.kubectl("delete", "quota", "nothing")
+    _works(trigger)
+
+
+def test_a_group_that_another_trigger_has(namespace: Namespace) -> None:
+    older = namespace.trigger(name="older", source={"topics": [f"{namespace.name}.older.source"], "groupId": "shared"})
+    older.wait_ready()
+    until(lambda: older.body()["metadata"]["creationTimestamp"] < _now(), 5, "the next second")
+    younger = namespace.trigger(
+        name="younger", source={"topics": [f"{namespace.name}.younger.source"], "groupId": "shared"}
+    )
+    message = younger.wait("Accepted", "False", "GroupInUse")
+    assert f"{namespace.name}/older" in message
+    assert "shared" in message
+    assert not younger.all_pods()
+    older.delete()
+    _works(younger)
+
+
+@pytest.mark.parametrize(
+    ("spec", "sentence"),
+    [
+        ({"source": {"topics": ["a"]}, "response": {"topic": "a"}}, "response.topic is also a source topic"),
+        ({"source": {"topics": ["a"], "initialOffsetResetPolicy": "2024-13-01T00:00:00Z"}}, "initialOffsetResetPolicy"),
+        ({"transformation": {"function": "not a function"}}, "transformation.function"),
+    ],
+    ids=["response-to-source", "month-13", "function"],
+)
+def test_a_spec_that_is_refused(namespace: Namespace, spec: dict[str, Any], sentence: str) -> None:
+    trigger = namespace.unapplied(**spec)
+    with pytest.raises(ClusterError, match=sentence):
+        trigger.apply()
+
+
+def _works(trigger: Trigger) -> None:
+    trigger.wait_ready()
+    trigger.produce(range(10))
+    assert len(trigger.answered(10)) == 10
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,47 @@
+"""The chart under live triggers. Uninstalling is tested in `tests/recovery`, with the release that serves all namespaces."""
+
+from tests.cluster.kubectl import Kubectl
+from tests.e2e.conftest import Private
+from tests.support.waiting import until
+
+
+def test_an_upgrade_changes_defaults_under_load(private: Private) -> None:
+    trigger = private.namespace.trigger().wait_ready()
+    (operator,) = private.release.pods()
+    with trigger.traffic() as traffic:
+        traffic.wait_more()
+        before = trigger.pod_names()
+        private.install(defaults={"runtime": {"env": [{"name": "GREETING", "value": "from the chart"}]}})
+        until(lambda: not before & trigger.pod_names(), what="new pods")
+        trigger.wait_ready()
+        traffic.wait_more()
+    found = trigger.answered(traffic.sent)
+    (newer,) = private.release.pods()
+    assert newer["metadata"]["uid"] != operator["metadata"]["uid"]
+    assert max(found, key=lambda answer: answer.number).value["greeting"] == "from the chart"
+
+
+def test_an_upgrade_that_changes_nothing_replaces_nothing(private: Private) -> None:
+    trigger = private.namespace.trigger().wait_ready()
+    (operator,) = private.release.pods()
+    pods = trigger.pod_names()
+    private.install()
+    (same,) = private.release.pods()
+    assert same["metadata"]["uid"] == operator["metadata"]["uid"]
+    private.release.stop()
+    private.release.start()
+    trigger.patch(scaling={"replicas": 2})
+    until(lambda: len(trigger.pod_names()) == 2, what="the operator at work again")
+    assert pods < trigger.pod_names()
+
+
+def test_an_operator_with_roles_alone(private: Private) -> None:
+    trigger = private.namespace.trigger().wait_ready()
+    trigger.produce(range(10))
+    trigger.answered(10)
+    account = f"--as=system:serviceaccount:{private.release.namespace}:own-kafkatrigger"
+    ask = ("auth", "can-i", "list", "kafkatriggers", account)
+    assert Kubectl().succeeds(*ask, f"--namespace={private.namespace.name}")
+    assert not Kubectl().succeeds(*ask, "--namespace=default")
+    assert not Kubectl().succeeds(*ask, "--all-namespaces")
+    assert private.release.restarts() == 0
