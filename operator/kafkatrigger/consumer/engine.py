@@ -285,8 +285,6 @@ class Engine:
 
     def _on_error(self, error: KafkaError) -> None:
         log.warning("%s: %s", error.name(), error.str())
-        if error.fatal():
-            raise KafkaException(error)
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._problem = self._unreachable
         elif error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):

@@ -19,7 +19,6 @@ log = logging.getLogger(__name__)
 BATCH = 500
 """Messages of one read. More costs more for each message; fewer cost more for each batch."""
 
-_UNSUPPORTED = (KafkaError._UNSUPPORTED_FEATURE, KafkaError.UNSUPPORTED_VERSION)
 _ABSENT = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
 _PASSING = (
     KafkaError.STALE_MEMBER_EPOCH,
@@ -77,7 +76,7 @@ class Source:
             {
                 **protocol,
                 **settings,
-                "error_cb": self._on_error,
+                "error_cb": self._failed,
                 "on_commit": self._committed,
                 "logger": logging.getLogger("librdkafka"),
             }
@@ -199,13 +198,11 @@ class Source:
         elif code == KafkaError._AUTO_OFFSET_RESET:
             if partition is not None:
                 self._continue_in_range(partition)
-        elif code in _UNSUPPORTED and self._config.group_protocol == "Auto" and self.protocol == "Consumer":
-            self._unsupported = True
         else:
-            self._on_error(error)
+            self._failed(error)
 
     def _fall_back(self) -> None:
-        log.info("the brokers do not know the consumer group protocol: using the classic one")
+        log.info("the group is joined by the classic protocol")
         self.protocol = "Classic"
         self._unsupported = False
         self._consumer.close()
@@ -241,7 +238,25 @@ class Source:
         return anew
 
     def _seek(self, partition: Partition) -> None:
-        self._consumer.seek(TopicPartition(partition.topic, partition.number, partition.end))
+        """Goes on at `end`. A position out of range has stopped the client's fetcher, which `seek` does not start again."""
+        at = TopicPartition(partition.topic, partition.number, partition.end)
+        self._consumer.incremental_unassign([at])
+        self._consumer.incremental_assign([at])
+        if self._paused:
+            self._consumer.pause([at])
+
+    def _failed(self, error: KafkaError) -> None:
+        """What the client reports apart from messages. A fatal error ends the process, which starts anew.
+
+        Brokers that do not know the new protocol make for a fatal error as well, before anything was assigned.
+        """
+        if error.code() == KafkaError._FATAL or error.fatal():
+            if self.rebalances or self._config.group_protocol != "Auto" or self.protocol == "Classic":
+                raise KafkaException(error)
+            log.info("the consumer group protocol cannot be used: %s", error.str())
+            self._unsupported = True
+        else:
+            self._on_error(error)
 
     def _assigned(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
         self.rebalances += 1
