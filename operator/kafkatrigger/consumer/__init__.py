@@ -1,7 +1,8 @@
 """The consumer: owns the Kafka clients and all delivery semantics. It moves bytes and never decodes a value.
 
 One thread runs everything (`engine`): it polls the source, hands batches to the runtime's workers, produces what they
-answer, and commits. Around it: `source` (group, assignment, positions), `start` (where a partition starts), `dispatcher`
+answer, and commits. Around it: `source` (assignment, positions), `membership` (in the
+group or not), `start` (where a partition starts), `dispatcher`
 (which worker gets what, and what came back), `lanes` and `retry` (keys that wait; pure), `offsets` (what may be committed;
 pure), `outbox` (acknowledged writes), `dead_letter` (their form; pure), `runtime_link` (sockets to the runtime),
 `health`, `metrics` and `http` (what the pod says about itself).

@@ -49,9 +49,6 @@ PUBLISH_INTERVAL = 0.5
 PROBE_INTERVAL = 3.0
 PROBE_TIMEOUT = 1.0
 STARTUP_RETRY = 2.0
-STANDBY_AFTER = 5.0
-"""A member that has been in its group this long without a partition stands by."""
-
 QUIET_BEFORE_PROBE = 5.0
 """Seconds in which no broker said anything, after which one is asked: a broker that hangs sends no error."""
 
@@ -349,13 +346,9 @@ class Engine:
             return pod_status.DEAD_LETTER_UNAVAILABLE if is_dead_letter else pod_status.RESPONSE_UNAVAILABLE, sentence
         if self._link.problem is not None:
             return self._link.problem
-        if source is None or not self._is_member(source):
+        if source is None or not source.is_member():
             return pod_status.JOINING_GROUP, f"joining the group {self._config.group_id}"
         return pod_status.CONSUMING, f"consuming {len(source.partitions)} partitions"
-
-    def _is_member(self, source: Source) -> bool:
-        stands_by = bool(source.member_id) and time.monotonic() - source.outside_since > STANDBY_AFTER
-        return source.joined or stands_by
 
 
 def _ensure(

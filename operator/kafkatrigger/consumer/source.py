@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.start_policy import StartPolicy
 from kafkatrigger.consumer import start
+from kafkatrigger.consumer.membership import Membership
 from kafkatrigger.consumer.offsets import Position, encode_metadata
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.kafka import client
@@ -61,8 +63,8 @@ class Source:
         self._unsupported = False
         self.partitions: dict[tuple[str, int], Partition] = {}
         self.joined = False
-        self.outside_since = time.monotonic()
-        """When it began to be without an assignment, while it is not `joined`."""
+        """It was given an assignment, if an empty one, and did not lose it."""
+        self._membership: Membership | None = None
         self.rebalances = 0
         self.protocol = "Consumer" if config.group_protocol == "Auto" else config.group_protocol
         self._consumer = self._connect()
@@ -116,10 +118,18 @@ class Source:
     def _assignment(self) -> list[TopicPartition]:
         return [TopicPartition(topic, number) for topic, number in self.partitions]
 
-    @property
-    def member_id(self) -> str:
-        """Empty before the coordinator answered."""
-        return str(self._consumer.memberid() or "")
+    def is_member(self) -> bool:
+        """Whether it takes its part in the group: it was given partitions, or the coordinator knows of it.
+
+        Under the new protocol nobody is told of an empty assignment, and the member's id is its own invention.
+        """
+        if self.joined:
+            self._membership = None
+            return True
+        if self._membership is None:
+            common = client.connection(self._config.bootstrap_servers, self._config.connection_options)
+            self._membership = Membership(AdminClient(common), self._config.group_id)
+        return self._membership.includes(str(self._consumer.memberid() or ""))
 
     def ends(self) -> dict[Partition, int]:
         """The last stable offset of each partition, as of its latest fetch."""
@@ -297,7 +307,6 @@ class Source:
         self._forget(self._leaving(lost))
         consumer.incremental_unassign(lost)
         self.joined = bool(self.partitions)
-        self.outside_since = time.monotonic()
         log.warning("lost %s", _names(lost))
 
     def _leaving(self, given: list[TopicPartition]) -> list[Partition]:

@@ -1,0 +1,175 @@
+"""Which worker gets what, and when a lane may run: the cases that a random walk seldom meets."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kafkatrigger.api.frames import Batch, Ordering, Record, Results
+from kafkatrigger.consumer.dispatcher import FRAME_BYTES, FRAME_RECORDS, Dispatcher, OutOfTurnError
+from kafkatrigger.consumer.lanes import Lanes
+from kafkatrigger.consumer.partition import Partition
+
+
+def record(offset: int, key: bytes | None = b"k", value: bytes = b"v", source: int = 0) -> Record:
+    return (source, offset, 0, 1, key, value, None)
+
+
+def ready(workers: int = 1, ordering: Ordering = "Key", window: int = 10_000, most: int = 10_000) -> Dispatcher:
+    dispatcher = Dispatcher(ordering, most, Lanes())
+    dispatcher.resize(workers)
+    for number in range(workers):
+        dispatcher.attach(number)
+        dispatcher.workers[number].window = window
+    return dispatcher
+
+
+def sent(dispatcher: Dispatcher, now: float = 0.0) -> list[tuple[int, Batch]]:
+    dispatcher.queue_lanes(now)
+    return list(dispatcher.departures(now))
+
+
+def offsets(batches: list[tuple[int, Batch]]) -> list[int]:
+    return [each[1] for _, batch in batches for each in batch.records]
+
+
+PARTITION = Partition("t", 0, 0, "Committed")
+
+
+@given(st.lists(st.binary(max_size=3), min_size=1, max_size=60), st.integers(1, 5))
+def test_a_key_is_always_at_one_worker_and_in_order(keys: list[bytes], workers: int) -> None:
+    dispatcher = ready(workers)
+    for start in range(0, len(keys), 7):
+        chunk = [record(start + index, key) for index, key in enumerate(keys[start : start + 7])]
+        dispatcher.add([PARTITION], chunk)
+    places: dict[bytes | None, set[int]] = {}
+    seen: dict[bytes | None, list[int]] = {}
+    for number, batch in sent(dispatcher):
+        for each in batch.records:
+            places.setdefault(each[4], set()).add(number)
+            seen.setdefault(each[4], []).append(each[1])
+    assert all(len(numbers) == 1 for numbers in places.values())
+    assert all(found == sorted(found) for found in seen.values())
+    assert sum(map(len, seen.values())) == len(keys)
+
+
+def test_a_key_stays_where_it_is_while_workers_come_one_after_the_other() -> None:
+    dispatcher = Dispatcher("Key", 100, Lanes())
+    dispatcher.resize(4)
+    dispatcher.attach(0)
+    keys = [b"key-%d" % n for n in range(40)]
+    dispatcher.add([PARTITION], [record(n, key) for n, key in enumerate(keys)])
+    first = {each[4]: number for number, batch in sent(dispatcher) for each in batch.records}
+    for number in (1, 2, 3):
+        dispatcher.attach(number)
+    dispatcher.add([PARTITION], [record(100 + n, key) for n, key in enumerate(keys)])
+    for number, batch in sent(dispatcher):
+        for each in batch.records:
+            assert first.setdefault(each[4], number) == number
+    assert len(first) == len(keys)
+
+
+def test_messages_without_a_key_avoid_a_worker_that_is_away() -> None:
+    dispatcher = ready(2)
+    dispatcher.detach(0)
+    dispatcher.add([PARTITION], [record(0, None)])
+    assert [number for number, _ in sent(dispatcher)] == [1]
+
+
+def test_by_partition_all_goes_to_one_worker() -> None:
+    dispatcher = ready(4, "Partition")
+    dispatcher.add([PARTITION], [record(n, b"%d" % n) for n in range(50)])
+    assert len({number for number, _ in sent(dispatcher)}) == 1
+
+
+def test_a_frame_is_bounded_and_carries_one_message_however_large() -> None:
+    dispatcher = ready()
+    dispatcher.add([PARTITION], [record(n) for n in range(FRAME_RECORDS + 1)])
+    large = b"x" * (FRAME_BYTES + 1)
+    half = b"x" * (FRAME_BYTES // 2 - 10)
+    dispatcher.add([PARTITION], [record(n, value=large) for n in (1000, 1001)])
+    dispatcher.add([PARTITION], [record(n, value=half) for n in (1002, 1003, 1004)])
+    batches = sent(dispatcher)
+    assert [len(batch.records) for _, batch in batches] == [FRAME_RECORDS, 1, 1, 1, 2, 1]
+    assert offsets(batches) == [*range(FRAME_RECORDS + 1), 1000, 1001, 1002, 1003, 1004]
+
+
+def test_no_more_is_in_flight_than_may_be() -> None:
+    dispatcher = ready(2, most=10)
+    dispatcher.add([PARTITION], [record(n, b"%d" % n) for n in range(50)])
+    sent(dispatcher)
+    assert dispatcher.in_flight == 10
+    assert dispatcher.held == 50
+
+
+def test_an_answer_out_of_turn_changes_nothing() -> None:
+    dispatcher = ready()
+    dispatcher.add([PARTITION], [record(0), record(1)])
+    ((_, batch),) = sent(dispatcher)
+    for wrong in (
+        Results(batch.id + 1, 0, [b""]),
+        Results(batch.id, 1, [b""]),
+        Results(batch.id, 0, []),
+        Results(batch.id, 0, [b""] * 3),
+    ):
+        with pytest.raises(OutOfTurnError):
+            dispatcher.answered(0, wrong)
+    assert [offset for _, offset in dispatcher.open_offsets()] == [0, 1]
+    dispatcher.answered(0, Results(batch.id, 0, [b"", b""]))
+    assert list(dispatcher.open_offsets()) == []
+    assert (dispatcher.bytes, dispatcher.held) == (0, 0)
+
+
+def test_what_is_put_back_goes_before_what_waits() -> None:
+    dispatcher = ready(window=2)
+    dispatcher.add([PARTITION], [record(n) for n in range(6)])
+    assert offsets(sent(dispatcher)) == [0, 1]
+    (flight,) = dispatcher.detach(0)
+    dispatcher.put_back(0, flight.partitions, list(flight.open_records))
+    dispatcher.attach(0)
+    dispatcher.workers[0].window = 6
+    assert offsets(sent(dispatcher)) == list(range(6))
+
+
+def test_a_lane_waits_until_all_that_was_sent_before_is_answered() -> None:
+    lanes = Lanes()
+    dispatcher = Dispatcher("Key", 100, lanes)
+    dispatcher.resize(1)
+    dispatcher.attach(0)
+    dispatcher.add([PARTITION], [record(0)])
+    dispatcher.add([PARTITION], [record(1)])
+    (_, first), (_, second) = sent(dispatcher)
+    dispatcher.answered(0, Results(first.id, 0, [b""]))
+    lanes.put((PARTITION, b"k"), PARTITION, record(0), after=dispatcher.last_sent(0))
+    assert sent(dispatcher) == []
+    dispatcher.answered(0, Results(second.id, 0, [b""]))
+    lanes.put((PARTITION, b"k"), PARTITION, record(1), after=dispatcher.last_sent(0))
+    dispatcher.add([PARTITION], [record(2)])
+    batches = sent(dispatcher)
+    assert offsets(batches) == [0, 1], "message 2 follows behind, in its lane"
+    assert batches[0][1].seen >= second.id
+    assert sorted(offset for _, offset in dispatcher.open_offsets()) == [0, 1]
+    assert [offset for _, offset in lanes.open_offsets()] == [2]
+
+
+def test_what_was_not_sent_of_a_partition_that_was_given_up_is_forgotten() -> None:
+    dispatcher = ready(window=1)
+    kept, gone = Partition("t", 1, 0, "Committed"), Partition("t", 2, 0, "Committed")
+    dispatcher.add([kept, gone], [record(0), record(1, source=1), record(2), record(3, source=1)])
+    assert offsets(sent(dispatcher)) == [0]
+    gone.revoked = True
+    dispatcher.drop_revoked()
+    assert list(dispatcher.open_offsets()) == [(kept, 2), (kept, 0)]
+    assert dispatcher.held == 2
+
+
+def test_more_workers_take_over_what_waits() -> None:
+    dispatcher = ready(1)
+    dispatcher.add([PARTITION], [record(n, b"%d" % (n % 20)) for n in range(60)])
+    held = dispatcher.bytes
+    dispatcher.resize(3)
+    assert (dispatcher.bytes, dispatcher.held) == (held, 60)
+    for number in range(3):
+        dispatcher.attach(number)
+    batches = sent(dispatcher)
+    assert sorted(offsets(batches)) == list(range(60))
+    assert len({number for number, _ in batches}) == 3
