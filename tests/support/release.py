@@ -29,8 +29,9 @@ def images(dockerfile: Path) -> list[Image]:
     functions = Path(__file__).parent / "functions.py"
     inputs = (dockerfile, functions, *of_target("runtime").inputs)
     ours = [of_target(target) for target in ("operator", "consumer", "runtime", "runtime-analytics")]
+    base = {"RUNTIME": image_of("runtime")}
     editions = [
-        Image(name, dockerfile, functions.parent, inputs, None, {"RUNTIME": image_of("runtime"), "EDITION": edition})
+        Image(name, dockerfile, functions.parent, inputs, edition, base)
         for name, edition in ((IMAGE, "first"), (NEXT_IMAGE, "second"))
     ]
     return [*ours, *editions, of_user(_EXAMPLE, EXAMPLE_IMAGE, {"RUNTIME": image_of("runtime-analytics")})]
@@ -91,9 +92,11 @@ class Release:
             "rollout", "status", f"deployment/{self._deployment()}", f"--namespace={self.namespace}", "--timeout=90s"
         )
 
-    def log(self, lines: int = 80) -> str:
+    def log(self, about: str = "") -> str:
+        """Its last lines, or those that speak of a namespace."""
         selector = f"--selector=app.kubernetes.io/instance={self.name}"
-        return Kubectl()("logs", selector, f"--namespace={self.namespace}", f"--tail={lines}", "--prefix")
+        lines = Kubectl()("logs", selector, f"--namespace={self.namespace}", "--tail=2000").splitlines()
+        return "\n".join([line for line in lines if about in line][-80:])
 
     def _scale(self, replicas: int) -> None:
         deployment = self._deployment()

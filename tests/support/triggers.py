@@ -40,7 +40,7 @@ class Namespace:
         return cls(name, bootstrap)
 
     def kubectl(self, *arguments: str | Path) -> str:
-        return Kubectl()(*arguments, f"--namespace={self.name}")
+        return Kubectl()(f"--namespace={self.name}", *arguments)
 
     def apply(self, manifest: Body) -> str:
         """kubectl apply; raises ClusterError with what it said when it is refused."""
@@ -159,23 +159,24 @@ class Trigger:
         found = body.get("status", {}).get("conditions", [])
         return {each["type"]: each for each in found if each["observedGeneration"] == body["metadata"]["generation"]}
 
-    def wait(self, kind: str, status: str, reason: str, seconds: float = PATIENCE) -> str:
-        """The condition's message, once it has this status and reason."""
+    def wait(self, kind: str, status: str, reason: str, *words: str, seconds: float = PATIENCE) -> str:
+        """The condition's message, once it has this status and reason, and its message these words."""
 
         def reached() -> str:
             condition = self.conditions().get(kind, {})
             same = (condition.get("status"), condition.get("reason")) == (status, reason)
-            return str(condition["message"]) if same else ""
+            message: str = condition.get("message", "")
+            return message if same and all(word in message for word in words) else ""
 
         try:
             return until(reached, seconds)
         except AssertionError:
             raise AssertionError(
-                f"{kind} did not become {status} {reason} in {seconds:.0f} s: {self.conditions()}"
+                f"{kind} did not become {status} {reason} {words} in {seconds:.0f} s: {self.conditions()}"
             ) from None
 
     def wait_ready(self, seconds: float = PATIENCE) -> "Trigger":
-        self.wait("Ready", "True", "Consuming", seconds)
+        self.wait("Ready", "True", "Consuming", seconds=seconds)
         return self
 
     def pods(self) -> list[Body]:

@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], seconds: float = 60.0, what: str = "the condition") -> T:
+def until(condition: Callable[[], T | Literal[False] | None], seconds: float = 60.0, what: str = "the condition") -> T:
     """The first truthy value of `condition`; AssertionError when none came in time."""
     deadline = time.monotonic() + seconds
     while True:

@@ -131,8 +131,8 @@ def test_a_pod_without_partitions_stands_by(broker: HostBroker, topics: Topics, 
     with Pod(trigger) as first, Pod(trigger) as second:
         for pod in (first, second):
             pod.wait_ready()
-        counts = [len(until(lambda pod=pod: pod.status).partitions) for pod in (first, second)]
-        assert sorted(counts) == [0, 1]
+        states = [until(lambda: first.status), until(lambda: second.status)]
+        assert sorted(len(state.partitions) for state in states) == [0, 1]
         first.stop()
         until(lambda: (now := second.status) and len(now.partitions) == 1, 30, "the other pod's partition")
         second.stop()

@@ -5,6 +5,7 @@ lanes with the runtime's own code, and dies. What is checked is what users are p
 after the other, each in its turn, and all of them end.
 """
 
+import time
 from collections import Counter, defaultdict, deque
 from typing import Any
 
@@ -192,8 +193,72 @@ class OrderMachine(RuleBasedStateMachine):
         self.keys_end_in_order()
         assert not self.dispatcher.held
         assert not self.lanes
-        outcomes_module.time = __import__("time")
+        self.close()
+
+    def close(self) -> None:
+        outcomes_module.time = time
 
 
 TestOrder = OrderMachine.TestCase
 TestOrder.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def world_with(keys: list[bytes]) -> tuple[OrderMachine, int, FakeWorker]:
+    """One batch of these keys is at a worker: the machine, the worker's number and the worker."""
+    world = OrderMachine()
+    world.read([(0, key) for key in keys])
+    world.send(len(keys))
+    (number,) = (number for number, worker in enumerate(world.workers) if worker.inbox)
+    return world, number, world.workers[number]
+
+
+def test_a_message_whose_answer_died_with_the_worker_runs_again_before_the_suspect() -> None:
+    world, number, worker = world_with([b"a", b"a", b"a"])
+    worker.run_one(b"1")
+    world.die(number, told=True)
+    world.wait(2.0)
+    world.send(6)
+    assert [each[1] for batch in world.workers[number].inbox for each in batch.records] == [0, 1, 2]
+    assert [each[3] for batch in world.workers[number].inbox for each in batch.records] == [1, 2, 1]
+    world.teardown()
+
+
+def test_without_a_word_about_the_end_no_attempt_is_counted() -> None:
+    world, number, worker = world_with([b"a", b"a"])
+    worker.run_one(b"1")
+    world.die(number, told=False)
+    world.send(6)
+    assert [each[3] for each in world.workers[number].inbox[0].records] == [1, 1]
+    world.teardown()
+
+
+def test_a_message_does_not_overtake_one_that_was_not_run_and_not_yet_heard_of() -> None:
+    world, number, worker = world_with([b"a"])
+    world.read([(0, b"a")])
+    world.send(6)
+    worker.run_one(FATES[3])
+    world.answer(number)
+    world.read([(0, b"a")])
+    world.send(6)  # the failure is known and final, so nothing waits here; what became of the second is not known
+    worker.run_one(b"1")
+    assert worker.done == [NotRun()]
+    late = worker.answer()
+    worker.run_one(b"1")
+    assert worker.done == [NotRun()]
+    world.outcomes.answered(number, late)  # type: ignore[arg-type]
+    world.teardown()
+
+
+def test_what_ran_for_a_partition_that_was_given_up_leaves_no_trace() -> None:
+    world, number, worker = world_with([b"a", b"a", b"a"])
+    for fate in (b"1", FATES[2]):
+        worker.run_one(fate)
+    world.partitions[0].revoked = True
+    world.dispatcher.drop_revoked()
+    world.lanes.drop_revoked()
+    world.answer(number)
+    world.outcomes.worker_gone(number, WorkerExited(number, "WorkerCrashed", "", [(1, 2)]))
+    assert world.written.ended == []
+    assert not world.lanes
+    assert not world.dispatcher.held
+    world.close()
