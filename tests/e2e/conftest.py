@@ -33,7 +33,7 @@ class Private:
     def install(self, **more: object) -> None:
         """Installs or upgrades it; keywords are values of the chart."""
         alone = {"watchNamespaces": [self.namespace.name], "crds": {"install": False}, "aggregatedRoles": False}
-        self.release.install(values(self.provider, **alone, **more))
+        self.release.install(values(self.provider, **alone | more))
 
 
 @pytest.fixture(scope="session")
@@ -113,14 +113,13 @@ def pytest_runtest_makereport(
 
 def _state(item: pytest.Item) -> Iterator[tuple[str, str]]:
     used = getattr(item, "funcargs", {})
-    for part in (used.get("namespace"), used.get("private"), used.get("release")):
-        if isinstance(part, Namespace):
-            yield f"namespace {part.name}", part.report()
-        elif isinstance(part, Private):
-            yield f"namespace {part.namespace.name}", part.namespace.report()
-            yield "its operator", part.release.log()
-        elif isinstance(part, Release):
-            yield "the shared operator", part.log()
+    private, namespace = used.get("private"), used.get("namespace")
+    if private:
+        yield f"namespace {private.namespace.name}", private.namespace.report()
+        yield "its operator", private.release.log()
+    if namespace:
+        yield f"namespace {namespace.name}", namespace.report()
+        yield "what the operator says of it", SHARED.log(about=namespace.name)
 
 
 def _name(item: pytest.Item, run: str) -> str:

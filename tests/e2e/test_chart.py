@@ -2,6 +2,7 @@
 
 from tests.cluster.kubectl import Kubectl
 from tests.e2e.conftest import Private
+from tests.support.triggers import Namespace
 from tests.support.waiting import until
 
 
@@ -45,3 +46,21 @@ def test_an_operator_with_roles_alone(private: Private) -> None:
     assert not Kubectl().succeeds(*ask, "--namespace=default")
     assert not Kubectl().succeeds(*ask, "--all-namespaces")
     assert private.release.restarts() == 0
+
+
+def test_a_namespace_that_goes_takes_nobody_along(private: Private) -> None:
+    namespace = private.namespace
+    other = Namespace.create(f"{namespace.name}-2", namespace.bootstrap)
+    both = [namespace.name, other.name]
+    private.install(watchNamespaces=both)
+    other.delete()
+    Kubectl()("wait", "--for=delete", f"namespace/{other.name}", "--timeout=60s")
+    private.release.stop()
+    private.release.start()
+    namespace.trigger().wait_ready()
+    other = Namespace.create(other.name, namespace.bootstrap)
+    private.install(watchNamespaces=both)
+    try:
+        other.trigger().wait_ready()
+    finally:
+        other.delete()

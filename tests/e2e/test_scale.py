@@ -25,8 +25,7 @@ def test_none_is_a_number_too(namespace: Namespace) -> None:
     trigger = namespace.trigger().wait_ready()
     trigger.scale(0)
     trigger.wait("Deployed", "True", "ScaledToZero")
-    message = trigger.wait("Ready", "False", "ScaledToZero")
-    assert "scaling.replicas" in message
+    trigger.wait("Ready", "False", "ScaledToZero", "scaling.replicas")
     assert not trigger.all_pods()
     trigger.produce(range(20))
     trigger.scale(1)

@@ -9,7 +9,7 @@ def test_consuming_goes_on_exactly_where_it_stopped(namespace: Namespace) -> Non
     trigger.answered(200)
     trigger.patch(suspend=True)
     trigger.wait("Suspended", "True", "Suspended")
-    assert "spec.suspend" in trigger.wait("Ready", "False", "Suspended")
+    trigger.wait("Ready", "False", "Suspended", "spec.suspend")
     trigger.wait("Deployed", "True", "Suspended")
     assert not trigger.all_pods()
     trigger.produce(range(200, 300))

@@ -5,6 +5,7 @@ from typing import Any
 from tests.support.release import NEXT_IMAGE
 from tests.support.traffic import Answer
 from tests.support.triggers import Namespace, Trigger
+from tests.support.waiting import until
 
 
 def test_function_image_and_environment_change_under_load(namespace: Namespace) -> None:
@@ -39,24 +40,24 @@ def test_an_unknown_function_leaves_the_old_pod_at_work(namespace: Namespace) ->
     trigger = namespace.trigger().wait_ready()
     old = trigger.pod_names()
     trigger.patch(transformation={"function": "functions:stomp"})
-    message = trigger.wait("Consuming", "False", "TransformationNotLoaded")
-    assert "stomp" in message
-    assert "functions" in message
+    trigger.wait("Consuming", "False", "TransformationNotLoaded", "stomp", "functions")
     trigger.produce(range(50))
     trigger.answered(50)
     assert old < trigger.pod_names()
     trigger.patch(transformation={"function": "functions:stamp_again"})
     trigger.wait_ready()
+    until(lambda: len(trigger.all_pods()) == 1, what="the end of the old pods")
     trigger.produce(range(50, 100))
     found = _first(trigger.answered(100))
     assert all("again" in found[number].value for number in range(50, 100))
 
 
 def _change(trigger: Trigger, **spec: Any) -> None:
-    before = trigger.pod_names()
+    (before,) = trigger.pod_names()
     trigger.patch(**spec)
     trigger.wait_ready()
-    assert not before & trigger.pod_names()
+    until(lambda: len(trigger.all_pods()) == 1, what="the end of the old pod")
+    assert before not in trigger.pod_names()
 
 
 def _first(found: list[Answer]) -> dict[int, Answer]:
