@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 
 from prometheus_client import start_http_server
@@ -30,6 +30,8 @@ POD_PAUSE = 5.0
 RELIST = 300.0
 """Seconds between two lists, which find what a broken watch missed."""
 START_RETRY = 3.0
+MISSING_PAUSE = 30.0
+"""Seconds until a watched namespace that was missing is looked for again."""
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +41,8 @@ class Operator:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._namespaces: Sequence[str | None] = (None,)
+        """Those that are served; None stands for all there are."""
         self._cluster, self._cache = Cluster(settings.reconcilers), Cache()
         self._queue: WorkQueue[Key] = WorkQueue()
         self._brokers = Brokers()
@@ -56,12 +60,12 @@ class Operator:
         await self._first_list()
         parts: list[Coroutine[Any, Any, None]] = [self._work() for _ in range(self._settings.reconcilers)]
         parts += [self._broker_monitor.run(), self._pod_monitor.run(), self._relist(), self._close_idle_clients()]
+        if missing := set(self._settings.watch_namespaces).difference(self._served):
+            parts.append(self._await_missing(missing))
         tasks = [asyncio.create_task(part) for part in parts]
         # kopf waits at its end for every task that was begun after it, so all of ours begin before.
         await asyncio.sleep(0)
-        tasks.append(
-            asyncio.create_task(watch(self._observe, self._settings.watch_namespaces, self._settings.health_port))
-        )
+        tasks.append(asyncio.create_task(watch(self._observe, self._served, self._settings.health_port)))
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -104,6 +108,7 @@ class Operator:
         """The cache is complete before anything is decided: half a view would look like missing pods and groups."""
         while True:
             try:
+                await self._find_namespaces()
                 await self._list()
             except ClusterError as error:
                 hint = " (is the CustomResourceDefinition installed?)" if error.status == 404 else ""
@@ -112,6 +117,43 @@ class Operator:
             else:
                 return
 
+    @property
+    def _served(self) -> list[str]:
+        """The names of the served namespaces; empty when all are."""
+        return [namespace for namespace in self._namespaces if namespace]
+
+    async def _find_namespaces(self) -> None:
+        """A watched namespace that was deleted took our rights in it along; that must not keep the others waiting."""
+        watched = self._settings.watch_namespaces
+        if not watched:
+            return
+        found = [namespace for namespace in watched if await self._may_list(namespace)]
+        if not found:
+            raise ClusterError(
+                403, f"none of the namespaces {', '.join(watched)} can be read: create them with the chart's Roles"
+            )
+        self._namespaces = found
+        if missing := set(watched).difference(found):
+            _log.warning("not served, because they cannot be read: %s", ", ".join(sorted(missing)))
+
+    async def _may_list(self, namespace: str) -> bool:
+        try:
+            await self._cluster.list_all(KIND, namespace, "")
+        except ClusterError as error:
+            if error.status == 403:
+                return False
+            raise
+        return True
+
+    async def _await_missing(self, missing: Iterable[str]) -> None:
+        """Returns, which ends the process, when one of them is there: what kopf watches is fixed at its start."""
+        while True:
+            await asyncio.sleep(MISSING_PAUSE)
+            with contextlib.suppress(ClusterError):
+                if found := [namespace for namespace in missing if await self._may_list(namespace)]:
+                    _log.info("%s can be read now: starting again to serve them", ", ".join(found))
+                    return
+
     async def _relist(self) -> None:
         while True:
             await asyncio.sleep(RELIST)
@@ -119,9 +161,8 @@ class Operator:
                 await self._list()
 
     async def _list(self) -> None:
-        namespaces: Sequence[str | None] = self._settings.watch_namespaces or (None,)
         for kind in KINDS:
-            for namespace in namespaces:
+            for namespace in self._namespaces:
                 await self._list_kind(kind, namespace)
 
     async def _list_kind(self, kind: str, namespace: str | None) -> None:
