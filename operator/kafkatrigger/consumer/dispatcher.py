@@ -13,7 +13,7 @@ from itertools import islice
 import msgspec
 
 from kafkatrigger.api.frames import Batch, Ordering, Record, Results
-from kafkatrigger.consumer.lanes import Lane, LaneId, Lanes, size
+from kafkatrigger.consumer.lanes import Lane, LaneId, Lanes, size, sizes
 from kafkatrigger.consumer.partition import Partition
 
 SLOTS = 256
@@ -280,7 +280,7 @@ class Dispatcher:
         worker.flights.clear()
         worker.in_flight = 0
         worker.window = min(worker.window, FIRST_WINDOW)
-        self.bytes -= sum(sizes(flight.open_records) for flight in flights)
+        self.bytes -= sum(sizes(list(flight.open_records)) for flight in flights)
         return flights
 
     def put_back(self, number: int, partitions: list[Partition], records: list[Record]) -> None:
@@ -320,13 +320,10 @@ class Dispatcher:
                     yield flight.partitions[record[0]], record[1]
 
 
-def sizes(records: Iterable[Record]) -> int:
-    """Bytes that the messages hold."""
-    return sum(map(size, records))
-
-
 def _fitting(records: list[Record], count: int) -> int:
     """How many of the first `count` records fit into a frame; at least one."""
+    if sizes(records[:count]) <= FRAME_BYTES:
+        return count
     total = 0
     for index in range(count):
         total += size(records[index])

@@ -16,7 +16,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.frames import Headers, Record
-from kafkatrigger.consumer.lanes import size
+from kafkatrigger.consumer.lanes import size, sizes
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.kafka import client
 
@@ -77,7 +77,7 @@ class Plain(msgspec.Struct, eq=False):
 
     @property
     def bytes(self) -> int:
-        return sum(map(len, self.values)) + sum(map(size, self.records))
+        return sum(map(len, self.values)) + sizes(self.records)
 
 
 Failures = list[tuple[Output, KafkaError]]
