@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
 
 from confluent_kafka import KafkaError, KafkaException, Message
 from confluent_kafka.admin import AdminClient
@@ -168,26 +169,27 @@ class Engine:
         if not messages:
             return
         self._heard_at = self._read_at
-        indexes: dict[tuple[str, int], int] = {}
         partitions: list[Partition] = []
         records: list[Record] = []
+        append = records.append
+        topic, number, index = "", -1, -1
+        advance: Callable[[int], bool] = _not_ours
         for message in messages:
             if message.error() is not None:
                 source.report(message)
-                indexes.clear()  # it may have put another object in a partition's place
+                number = -1  # it may have put another object in a partition's place
                 continue
-            where = (message.topic(), message.partition())
-            index = indexes.get(where)
-            if index is None:
-                if where not in source.partitions:
-                    continue
-                index = indexes[where] = len(partitions)
-                partitions.append(source.partitions[where])
+            if message.partition() != number or message.topic() != topic:  # they come in runs
+                topic, number = message.topic(), message.partition()
+                partition = source.partitions.get((topic, number))
+                if partition is None:
+                    advance = _not_ours
+                else:
+                    advance, index = partition.advance, len(partitions)
+                    partitions.append(partition)
             offset = message.offset()
-            if partitions[index].advance(offset):
-                records.append(
-                    (index, offset, message.timestamp()[1], 1, message.key(), message.value(), message.headers())
-                )
+            if advance(offset):
+                append((index, offset, message.timestamp()[1], 1, message.key(), message.value(), message.headers()))
         self._dispatcher.add(partitions, records)
 
     def _send(self) -> None:
@@ -349,6 +351,11 @@ class Engine:
         if source is None or not source.is_member():
             return pod_status.JOINING_GROUP, f"joining the group {self._config.group_id}"
         return pod_status.CONSUMING, f"consuming {len(source.partitions)} partitions"
+
+
+def _not_ours(_: int) -> bool:
+    """For messages of a partition that was just given up."""
+    return False
 
 
 def _ensure(
