@@ -2,22 +2,21 @@
 
 import re
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from tests.cluster import commands, kafka_in_cluster, provider
+from tests.cluster import commands
 from tests.cluster.cache import lock
-from tests.cluster.errors import UnsupportedMachineError
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.provider import Provider
-from tests.support.release import Release, images, values
+from tests.support.on_cluster import bootstrap, cluster, pytest_runtest_makereport
+from tests.support.release import DEFAULT, Release, images, values
 from tests.support.triggers import Namespace
 
-DOCKERFILE = Path(__file__).parent / "image" / "Dockerfile"
-SHARED = Release("kafkatrigger", "kafkatrigger-system")
+__all__ = ["bootstrap", "cluster", "pytest_runtest_makereport"]
+
 LONGEST = 50
 """Of a namespace's name: topics and groups begin with it."""
 
@@ -35,20 +34,8 @@ class Private:
         alone = {"watchNamespaces": [self.namespace.name], "crds": {"install": False}, "aggregatedRoles": False}
         self.release.install(values(self.provider, **alone | more))
 
-
-@pytest.fixture(scope="session")
-def cluster() -> Provider:
-    try:
-        found = provider.choose()
-    except UnsupportedMachineError as error:
-        pytest.skip(error.describe())
-    return found
-
-
-@pytest.fixture(scope="session")
-def bootstrap(cluster: Provider) -> str:
-    """Kafka, for programs of this machine."""
-    return kafka_in_cluster.bootstrap(cluster.host_address)
+    def report(self) -> str:
+        return self.namespace.report()
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +59,7 @@ def release(
             progress.write_text("installed")
         if progress.read_text() != "installed":
             pytest.fail("the release could not be installed; the first error says why")
-    return SHARED
+    return DEFAULT
 
 
 @pytest.fixture
@@ -80,7 +67,7 @@ def namespace(
     request: pytest.FixtureRequest, release: Release, bootstrap: str, testrun_uid: str
 ) -> Iterator[Namespace]:
     """The test's own namespace, served by the shared operator."""
-    found = Namespace(_name(request.node, testrun_uid), bootstrap)
+    found = Namespace(_name(request.node, testrun_uid), bootstrap, release)
     yield found
     found.delete()
 
@@ -91,35 +78,14 @@ def private(
 ) -> Iterator[Private]:
     """The test's own namespace, served by an operator of its own."""
     name = f"{_name(request.node, testrun_uid)}-own"
-    found = Private(Namespace.create(name, bootstrap), Release("own", f"{name}-operator"), cluster)
+    own = Release("own", f"{name}-operator")
+    found = Private(Namespace.create(name, bootstrap, own), own, cluster)
     found.install()
     yield found
     found.namespace.delete()
     if found.release.installed():
         found.release.uninstall()
     Kubectl()("delete", "namespace", found.release.namespace, "--wait=false")
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Shows the state of the cluster with each failure."""
-    report = yield
-    if report.failed and call.when == "call":
-        report.sections += list(_state(item))
-    return report
-
-
-def _state(item: pytest.Item) -> Iterator[tuple[str, str]]:
-    used = getattr(item, "funcargs", {})
-    private, namespace = used.get("private"), used.get("namespace")
-    if private:
-        yield f"namespace {private.namespace.name}", private.namespace.report()
-        yield "its operator", private.release.log()
-    if namespace:
-        yield f"namespace {namespace.name}", namespace.report()
-        yield "what the operator says of it", SHARED.log(about=namespace.name)
 
 
 def _name(item: pytest.Item, run: str) -> str:
@@ -129,11 +95,11 @@ def _name(item: pytest.Item, run: str) -> str:
 
 
 def _install(cluster: Provider, bootstrap: str, namespaces: list[str]) -> None:
-    commands.images(cluster, images(DOCKERFILE))
+    commands.images(cluster, images())
     _remove_earlier()
     for name in namespaces:
-        Namespace.create(name, bootstrap)
-    SHARED.install(values(cluster, watchNamespaces=namespaces))
+        Namespace.create(name, bootstrap, DEFAULT)
+    DEFAULT.install(values(cluster, watchNamespaces=namespaces))
 
 
 def _remove_earlier() -> None:

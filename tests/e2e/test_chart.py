@@ -50,7 +50,7 @@ def test_an_operator_with_roles_alone(private: Private) -> None:
 
 def test_a_namespace_that_goes_takes_nobody_along(private: Private) -> None:
     namespace = private.namespace
-    other = Namespace.create(f"{namespace.name}-2", namespace.bootstrap)
+    other = Namespace.create(f"{namespace.name}-2", namespace.bootstrap, private.release)
     both = [namespace.name, other.name]
     private.install(watchNamespaces=both)
     other.delete()
@@ -58,7 +58,7 @@ def test_a_namespace_that_goes_takes_nobody_along(private: Private) -> None:
     private.release.stop()
     private.release.start()
     namespace.trigger().wait_ready()
-    other = Namespace.create(other.name, namespace.bootstrap)
+    other = Namespace.create(other.name, namespace.bootstrap, private.release)
     private.install(watchNamespaces=both)
     try:
         other.trigger().wait_ready()

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from tests.cluster.errors import ClusterError
 from tests.cluster.images import Image, of_target, of_user
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.provider import Provider
@@ -21,17 +22,18 @@ NEXT_IMAGE = f"{IMAGE_PREFIX}/e2e-next:dev"
 """Its next edition."""
 EXAMPLE_IMAGE = f"{IMAGE_PREFIX}/example-rul:dev"
 
+_DOCKERFILE = REPOSITORY / "tests" / "e2e" / "image" / "Dockerfile"
 _EXAMPLE = REPOSITORY / "examples" / "rul" / "Dockerfile"
 
 
-def images(dockerfile: Path) -> list[Image]:
+def images() -> list[Image]:
     """All that tests run, those first that others build upon."""
     functions = Path(__file__).parent / "functions.py"
-    inputs = (dockerfile, functions, *of_target("runtime").inputs)
+    inputs = (_DOCKERFILE, functions, *of_target("runtime").inputs)
     ours = [of_target(target) for target in ("operator", "consumer", "runtime", "runtime-analytics")]
     base = {"RUNTIME": image_of("runtime")}
     editions = [
-        Image(name, dockerfile, functions.parent, inputs, edition, base)
+        Image(name, _DOCKERFILE, functions.parent, inputs, edition, base)
         for name, edition in ((IMAGE, "first"), (NEXT_IMAGE, "second"))
     ]
     return [*ours, *editions, of_user(_EXAMPLE, EXAMPLE_IMAGE, {"RUNTIME": image_of("runtime-analytics")})]
@@ -95,7 +97,10 @@ class Release:
     def log(self, about: str = "") -> str:
         """Its last lines, or those that speak of a namespace."""
         selector = f"--selector=app.kubernetes.io/instance={self.name}"
-        lines = Kubectl()("logs", selector, f"--namespace={self.namespace}", "--tail=2000").splitlines()
+        try:
+            lines = Kubectl()("logs", selector, f"--namespace={self.namespace}", "--tail=2000").splitlines()
+        except ClusterError as error:
+            return error.describe()
         return "\n".join([line for line in lines if about in line][-80:])
 
     def _scale(self, replicas: int) -> None:
@@ -111,3 +116,7 @@ class Release:
     def _all_pods(self) -> str:
         selector = f"--selector=app.kubernetes.io/instance={self.name}"
         return Kubectl()("get", "pods", f"--namespace={self.namespace}", selector, "--output=name")
+
+
+DEFAULT = Release("kafkatrigger", "kafkatrigger-system")
+"""The release that the documents and the demo install."""

@@ -15,7 +15,7 @@ from tests.cluster.errors import ClusterError
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.settings import KUBECONFIG
 from tests.support.kubernetes import PODS, TRIGGERS, Api, Body
-from tests.support.release import IMAGE
+from tests.support.release import IMAGE, Release
 from tests.support.topics import Topics
 from tests.support.traffic import Answer, Traffic, answers, check_order, key_of, read_until
 from tests.support.waiting import until
@@ -29,15 +29,16 @@ RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
 class Namespace:
     """A namespace of a team that uses the operator, and the team's topics, whose names begin with the namespace's."""
 
-    def __init__(self, name: str, bootstrap: str) -> None:
-        self.name, self.bootstrap = name, bootstrap
+    def __init__(self, name: str, bootstrap: str, release: Release) -> None:
+        self.name, self.bootstrap, self._release = name, bootstrap, release
         self.api, self.topics = Api(KUBECONFIG), Topics(bootstrap)
 
     @classmethod
-    def create(cls, name: str, bootstrap: str) -> "Namespace":
+    def create(cls, name: str, bootstrap: str, release: Release) -> "Namespace":
+        """Makes the namespace, which `release` is to serve."""
         Kubectl()("create", "namespace", name)
         Kubectl()("label", "namespace", name, RESTRICTED)
-        return cls(name, bootstrap)
+        return cls(name, bootstrap, release)
 
     def kubectl(self, *arguments: str | Path) -> str:
         return Kubectl()(f"--namespace={self.name}", *arguments)
@@ -106,7 +107,8 @@ class Namespace:
                 "--tail=60",
             ),
         )
-        return "\n".join(f"$ kubectl {' '.join(command)}\n{self._said(*command)}" for command in commands)
+        parts = [f"$ kubectl {' '.join(command)}\n{self._said(*command)}" for command in commands]
+        return "\n".join([*parts, "the operator:", self._release.log(about=self.name)])
 
     def _said(self, *arguments: str) -> str:
         try:
@@ -232,6 +234,11 @@ class Trigger:
         found = answers(self._read(self.responses, complete, seconds))
         check_order(found)
         return found
+
+    def answered_up_to(self, number: int) -> None:
+        """Until all messages below a number have an answer, and perhaps others."""
+        wanted = set(range(number))
+        self._read(self.responses, lambda messages: wanted <= {each.number for each in answers(messages)}, PATIENCE)
 
     def letters(self, count: int, seconds: float = PATIENCE) -> list[Message]:
         """Dead letters, once there are so many."""
