@@ -4,6 +4,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -29,9 +30,13 @@ class Private:
     release: Release
     provider: Provider
 
-    def install(self, **more: object) -> None:
-        """Installs or upgrades it; keywords are values of the chart."""
-        alone = {"watchNamespaces": [self.namespace.name], "crds": {"install": False}, "aggregatedRoles": False}
+    def install(self, **more: Any) -> None:
+        """Installs or upgrades it; keywords are values of the chart, or the default image of runtimes."""
+        alone: dict[str, Any] = {
+            "watchNamespaces": [self.namespace.name],
+            "crds": {"install": False},
+            "aggregatedRoles": False,
+        }
         self.release.install(values(self.provider, **alone | more))
 
     def report(self) -> str:

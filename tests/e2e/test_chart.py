@@ -2,24 +2,28 @@
 
 from tests.cluster.kubectl import Kubectl
 from tests.e2e.conftest import Private
+from tests.support.release import IMAGE, NEXT_IMAGE
 from tests.support.triggers import Namespace
 from tests.support.waiting import until
 
 
-def test_an_upgrade_changes_defaults_under_load(private: Private) -> None:
-    trigger = private.namespace.trigger().wait_ready()
+def test_an_upgrade_changes_image_and_defaults_under_load(private: Private) -> None:
+    private.install(runtime=IMAGE)
+    trigger = private.namespace.trigger(runtime={"workers": 1}).wait_ready()
     (operator,) = private.release.pods()
     with trigger.traffic() as traffic:
         traffic.wait_more()
         before = trigger.pod_names()
-        private.install(defaults={"runtime": {"env": [{"name": "GREETING", "value": "from the chart"}]}})
-        until(lambda: not before & trigger.pod_names(), what="new pods")
+        greeting = {"name": "GREETING", "value": "from the chart"}
+        private.install(runtime=NEXT_IMAGE, defaults={"runtime": {"env": [greeting]}})
+        until(lambda: not before & {pod["metadata"]["name"] for pod in trigger.all_pods()}, what="new pods alone")
         trigger.wait_ready()
         traffic.wait_more()
     found = trigger.answered(traffic.sent)
     (newer,) = private.release.pods()
     assert newer["metadata"]["uid"] != operator["metadata"]["uid"]
-    assert max(found, key=lambda answer: answer.number).value["greeting"] == "from the chart"
+    newest = max(found, key=lambda answer: answer.number).value
+    assert (newest["edition"], newest["greeting"]) == ("second", "from the chart")
 
 
 def test_an_upgrade_that_changes_nothing_replaces_nothing(private: Private) -> None:

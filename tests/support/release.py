@@ -39,10 +39,10 @@ def images() -> list[Image]:
     return [*ours, *editions, of_user(_EXAMPLE, EXAMPLE_IMAGE, {"RUNTIME": image_of("runtime-analytics")})]
 
 
-def values(provider: Provider, **more: Any) -> dict[str, Any]:
+def values(provider: Provider, runtime: str = image_of("runtime"), **more: Any) -> dict[str, Any]:
     """Values of the chart: the local images, and an operator that is replaced when its image was built anew."""
-    names = ("operator", "consumer", "runtime")
-    pairs = {name: image_of(name).rsplit(":", 1) for name in names}
+    names = {"operator": image_of("operator"), "consumer": image_of("consumer"), "runtime": runtime}
+    pairs = {name: image.rsplit(":", 1) for name, image in names.items()}
     digest = provider.builder.digest(image_of("operator")) or ""
     return {
         "images": {name: {"repository": repository, "tag": tag} for name, (repository, tag) in pairs.items()},
