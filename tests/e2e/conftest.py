@@ -49,22 +49,31 @@ def release(
     cluster: Provider,
     bootstrap: str,
     testrun_uid: str,
+    worker_id: str,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Release:
+) -> Iterator[Release]:
     """The operator that serves the tests' namespaces and no others: beside it private ones can run.
 
-    The first worker that comes here installs it for all, with the namespaces of all tests.
+    The first worker that comes here installs it for all, with the namespaces of all tests; the last one that leaves lets
+    it serve all namespaces again.
     """
-    progress = tmp_path_factory.getbasetemp().parent / f"e2e-{testrun_uid}"
+    users = tmp_path_factory.getbasetemp().parent / f"e2e-{testrun_uid}"
+    installed = users.with_suffix(".installed")
     with lock("e2e"):
-        if not progress.exists():
-            progress.write_text("begun")
+        if not users.exists():
+            users.mkdir()
             shared = [item for item in request.session.items if "namespace" in getattr(item, "fixturenames", ())]
             _install(cluster, bootstrap, [_name(item, testrun_uid) for item in shared])
-            progress.write_text("installed")
-        if progress.read_text() != "installed":
-            pytest.fail("the release could not be installed; the first error says why")
-    return DEFAULT
+            installed.touch()
+        if not installed.exists():
+            pytest.fail("the release could not be installed: the first error of this run says why")
+        (users / worker_id).touch()
+    yield DEFAULT
+    with lock("e2e"):
+        (users / worker_id).unlink()
+        if not list(users.iterdir()):
+            DEFAULT.install(values(cluster))
+            _remove_namespaces()
 
 
 @pytest.fixture
@@ -74,7 +83,7 @@ def namespace(
     """The test's own namespace, served by the shared operator."""
     found = Namespace(_name(request.node, testrun_uid), bootstrap, release)
     yield found
-    found.delete()
+    found.clear()
 
 
 @pytest.fixture
@@ -101,15 +110,14 @@ def _name(item: pytest.Item, run: str) -> str:
 
 def _install(cluster: Provider, bootstrap: str, namespaces: list[str]) -> None:
     commands.images(cluster, images())
-    _remove_earlier()
+    _remove_namespaces()
     for name in namespaces:
         Namespace.create(name, bootstrap, DEFAULT)
     DEFAULT.install(values(cluster, watchNamespaces=namespaces))
 
 
-def _remove_earlier() -> None:
-    """What a run left that was interrupted."""
-    left = Kubectl()("get", "namespaces", "--output=name").split()
-    for name in left:
-        if name.startswith("namespace/e2e-"):
-            Kubectl()("delete", name, "--wait=false")
+def _remove_namespaces() -> None:
+    """Begins to remove those of this run, or of an earlier one that was interrupted."""
+    found = Kubectl()("get", "namespaces", "--output=name").split()
+    if ours := [name for name in found if name.startswith("namespace/e2e-")]:
+        Kubectl()("delete", *ours, "--wait=false")

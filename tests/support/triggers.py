@@ -85,13 +85,18 @@ class Namespace:
         wanted = ",".join(kind for kind in kinds if not kind.startswith("events"))
         return set(self.kubectl("get", wanted, "--output=name", "--ignore-not-found").split())
 
-    def delete(self) -> None:
-        """Begins to remove the namespace, and removes the team's topics."""
-        Kubectl()("delete", "namespace", self.name, "--wait=false")
+    def clear(self) -> None:
+        """Begins to remove the triggers, and removes the team's topics."""
+        self.kubectl("delete", "kafkatriggers", "--all", "--wait=false")
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         ours = [topic for topic in admin.list_topics(timeout=10).topics if topic.startswith(f"{self.name}.")]
         for deleted in admin.delete_topics(ours).values() if ours else ():
             deleted.result()
+
+    def delete(self) -> None:
+        """Begins to remove the namespace, too."""
+        self.clear()
+        Kubectl()("delete", "namespace", self.name, "--wait=false")
 
     def report(self) -> str:
         """What somebody looks at who wants to know what went wrong."""
