@@ -36,7 +36,9 @@ def run() -> Counter[str]:
         started = time.monotonic()
         result = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
         counts["failed" if result.returncode else "passed"] += 1
-        print(f"{name:<16} {'failed' if result.returncode else 'ok':<7} {time.monotonic() - started:4.0f} s", flush=True)
+        print(
+            f"{name:<16} {'failed' if result.returncode else 'ok':<7} {time.monotonic() - started:4.0f} s", flush=True
+        )
         if result.returncode:
             print(result.stdout + result.stderr, flush=True)
     return counts

@@ -4,12 +4,13 @@ import msgspec
 
 # Reasons, in the order in which they are looked for: the first that applies is the one reported.
 DRAINING = "Draining"
-BROKER_UNREACHABLE = "BrokerUnreachable"
-TOPIC_MISSING = "TopicMissing"
+BROKER_UNREACHABLE = "BrokersUnreachable"
+TOPIC_MISSING = "TopicNotFound"
 RESPONSE_UNAVAILABLE = "ResponseUnavailable"
 DEAD_LETTER_UNAVAILABLE = "DeadLetterUnavailable"
 RUNTIME_NOT_CONNECTED = "RuntimeNotConnected"
 RUNTIME_TOO_OLD = "RuntimeTooOld"
+TRANSFORMATION_LOADING = "TransformationLoading"
 TRANSFORMATION_NOT_LOADED = "TransformationNotLoaded"
 JOINING_GROUP = "JoiningGroup"
 CONSUMING = "Consuming"

@@ -170,7 +170,7 @@ class RuntimeLink:
             return pod_status.TRANSFORMATION_NOT_LOADED, failures[0]
         if any(worker.was_ready for worker in self._workers):
             return None
-        return pod_status.TRANSFORMATION_NOT_LOADED, "the runtime is loading the transformation"
+        return pod_status.TRANSFORMATION_LOADING, "the runtime is loading the transformation"
 
     def wait(self, timeout: float) -> list[Event]:
         """What happened within `timeout` seconds; returns as soon as something did."""

@@ -23,7 +23,7 @@ REMEMBERED = 10_000
 # A trigger passes these by itself on its way up; only when it fell back from Ready are they worth an event.
 _STEPS = {
     "Checking", "Progressing", "Stopping", "WaitingForPods", "PodsNotReady", "JoiningGroup", "RuntimeNotConnected",
-    "Draining", "Suspended", "ScaledToZero",
+    "TransformationLoading", "Draining", "Suspended", "ScaledToZero",
 }  # fmt: skip
 
 

@@ -15,11 +15,11 @@ def test_brokers_that_know_only_the_classic_protocol_and_a_late_start() -> None:
     broker = HostBroker(properties={"group.coordinator.rebalance.protocols": "classic"})
     with Pod(spec(broker, "late")) as pod:
         until(lambda: (now := pod.status) and broker.bootstrap in now.message, 30, "a message that names the broker")
-        assert until(lambda: pod.status).reason == "BrokerUnreachable"
+        assert until(lambda: pod.status).reason == "BrokersUnreachable"
         assert pod.get("/healthz")[0] == 200
         with broker:
             topics = Topics(broker.bootstrap)
-            status = pod.wait_reason("TopicMissing")
+            status = pod.wait_reason("TopicNotFound")
             assert "late" in status.message
             topics.create_named("late", 2)
             pod.wait_ready()
@@ -38,7 +38,7 @@ def test_a_broker_that_crashes_under_load_costs_nothing(own_broker: HostBroker) 
     with Pod(spec(own_broker, source, delivery={"maxInFlight": 500})) as pod:
         until(lambda: topics.count(f"{source}.out") > 1000, 60, "the first responses")
         own_broker.kill()
-        pod.wait_reason("BrokerUnreachable")
+        pod.wait_reason("BrokersUnreachable")
         assert pod.get("/readyz")[0] == 503
         own_broker.start()
         topics = Topics(own_broker.bootstrap)
@@ -62,7 +62,7 @@ def test_a_broker_that_hangs_makes_a_pod_unready_and_never_dead(own_broker: Host
             assert pod.get("/healthz")[0] == 200
             reasons.add(until(lambda: pod.status).reason)
             time.sleep(0.2)
-        assert "BrokerUnreachable" in reasons
+        assert "BrokersUnreachable" in reasons
         own_broker.thaw()
         pod.wait_ready()
         topics.produce(source, numbered(100, start=100))
