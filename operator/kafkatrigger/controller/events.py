@@ -65,10 +65,16 @@ def _readiness(was: Body, is_now: Body) -> Iterator[Notice]:
     if is_now.get("status") == "True":
         if was.get("status") != "True":
             yield Notice("Normal", "Ready", message)
-    elif was.get("status") == "True" and reason not in ("Suspended", "ScaledToZero"):
+    elif was.get("status") == "True" and not _is_asked_for(was, is_now):
         yield Notice("Warning", "NotReady", f"{reason}: {message}")
     elif was.get("reason") != reason and reason not in _STEPS and reason not in ("InvalidSpec", "GroupInUse"):
         yield Notice("Warning", reason, message)
+
+
+def _is_asked_for(was: Body, is_now: Body) -> bool:
+    """Somebody stopped the trigger, or changed it and its pods are being replaced: nothing to warn of."""
+    changed = was.get("observedGeneration") != is_now.get("observedGeneration")
+    return is_now["reason"] in ("Suspended", "ScaledToZero") or (changed and is_now["reason"] in _STEPS)
 
 
 class Recorder:

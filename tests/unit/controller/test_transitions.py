@@ -10,10 +10,17 @@ Conditions = list[dict[str, Any]]
 
 
 def conditions(
-    ready: str, reason: str, *, accepted: str = "True", suspended: bool = False, accepted_reason: str = "Accepted"
+    ready: str,
+    reason: str,
+    *,
+    accepted: str = "True",
+    suspended: bool = False,
+    accepted_reason: str = "Accepted",
+    generation: int = 1,
 ) -> Conditions:
-    made = [
-        {"type": "Ready", "status": ready, "reason": reason, "message": f"because of {reason}"},
+    message = f"because of {reason}"
+    made: Conditions = [
+        {"type": "Ready", "status": ready, "reason": reason, "message": message, "observedGeneration": generation},
         {"type": "Accepted", "status": accepted, "reason": accepted_reason, "message": "m"},
     ]
     return (
@@ -40,6 +47,9 @@ SUSPENDED = conditions("False", "Suspended", suspended=True)
         (NO_TOPIC, NO_TOPIC, []),
         (WELL, NO_TOPIC, [("Warning", "NotReady")]),
         (WELL, JOINING, [("Warning", "NotReady")]),
+        (WELL, conditions("False", "Progressing"), [("Warning", "NotReady")]),
+        (WELL, conditions("False", "Progressing", generation=2), []),
+        (WELL, conditions("False", "TopicNotFound", generation=2), [("Warning", "NotReady")]),
         (NEW, INVALID, [("Warning", "InvalidSpec")]),
         (INVALID, INVALID, []),
         (INVALID, JOINING, [("Normal", "Accepted")]),
