@@ -33,14 +33,13 @@ def main() -> int:
         return demo_local.main()
     try:
         _prepare(found)
-        _show(kafka_in_cluster.bootstrap(found.host_address))
+        summary = _show(kafka_in_cluster.bootstrap(found.host_address))
     except (ClusterError, Failure) as error:
         print(error.describe() if isinstance(error, ClusterError) else error, file=sys.stderr)
         return 1
-    print(
-        f"The demo took {time.monotonic() - started:.0f} s. `make cluster-down` ends the cluster; to look around first:"
-    )
+    print("\nThe cluster stays up: `make cluster-down` ends it. To look around:")
     print(f"  export KUBECONFIG={KUBECONFIG}")
+    print(f"{summary}; the demo took {time.monotonic() - started:.0f} s")
     return 0
 
 
@@ -58,7 +57,8 @@ def _prepare(found: Provider) -> None:
     print(produce.create_topic(kafka_in_cluster.bootstrap(found.host_address), "machine-data", 4))
 
 
-def _show(brokers: str) -> None:
+def _show(brokers: str) -> str:
+    """What the demo is for; returns its summary."""
     _helm_install()
     applied = time.time()
     _kubectl("apply", "-f", str(HERE / "trigger.yaml"))
@@ -68,7 +68,7 @@ def _show(brokers: str) -> None:
     summary = watched(brokers, since=applied)
     _kubectl("get", TRIGGER)
     _kubectl("describe", TRIGGER)
-    print(summary_line(summary, applied, "apply"))
+    return summary_line(summary, applied, "apply")
 
 
 def _helm_install() -> None:

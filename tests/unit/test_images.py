@@ -5,26 +5,11 @@ import sys
 
 import pytest
 
+OPERATOR_ONLY = {"pydantic", "kopf", "kubernetes", "click", "yaml"}
 CASES = {
-    "kafkatrigger.consumer.__main__": {"pydantic", "kopf", "kubernetes", "click", "yaml"},
-    "kafkatrigger.runtime.__main__": {
-        "pydantic",
-        "kopf",
-        "kubernetes",
-        "click",
-        "yaml",
-        "confluent_kafka",
-        "prometheus_client",
-    },
-    "kafkatrigger.runtime.worker": {
-        "pydantic",
-        "kopf",
-        "kubernetes",
-        "click",
-        "yaml",
-        "confluent_kafka",
-        "prometheus_client",
-    },
+    "kafkatrigger.consumer.__main__": OPERATOR_ONLY,
+    "kafkatrigger.runtime.__main__": {*OPERATOR_ONLY, "confluent_kafka", "prometheus_client"},
+    "kafkatrigger.runtime.worker": {*OPERATOR_ONLY, "confluent_kafka", "prometheus_client"},
 }
 
 
