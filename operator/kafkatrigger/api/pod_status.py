@@ -4,6 +4,7 @@ import msgspec
 
 # Reasons, in the order in which they are looked for: the first that applies is the one reported.
 DRAINING = "Draining"
+OPTIONS_REFUSED = "OptionsRefused"
 BROKER_UNREACHABLE = "BrokersUnreachable"
 TOPIC_MISSING = "TopicNotFound"
 RESPONSE_UNAVAILABLE = "ResponseUnavailable"

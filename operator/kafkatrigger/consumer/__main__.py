@@ -6,12 +6,16 @@ import logging
 import os
 import signal
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+from confluent_kafka import KafkaError, KafkaException
 
-from kafkatrigger.api import logs, start_policy
+from kafkatrigger.api import logs, pod_status, start_policy
 from kafkatrigger.api.consumer_config import CONFIG_PATH, RUNTIME_SOCKET, STATUS_PORT, ConsumerConfig
+from kafkatrigger.api.pod_status import PodStatus
 from kafkatrigger.consumer import http, metrics
 from kafkatrigger.consumer.engine import Engine
 from kafkatrigger.consumer.health import Health
@@ -30,9 +34,6 @@ def main() -> None:
         sys.exit(f"the configuration {options.config} cannot be used: {error}")
     health = Health(f"{config.namespace}/{config.name}", config.group_id)
     server = http.serve(health, metrics.registry(health), options.port)
-    engine = Engine(config, policy, str(options.socket), health)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: engine.stop())
     log.info(
         "consuming %s as group %s; status at port %d",
         ", ".join(config.topics),
@@ -40,8 +41,31 @@ def main() -> None:
         server.server_address[1],
     )
     _tune_garbage_collection()
-    engine.run()
+    try:
+        engine = Engine(config, policy, str(options.socket), health)
+        _on_signal(engine.stop)
+        engine.run()
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError._INVALID_ARG:
+            raise
+        _wait_for_other_options(health, error.args[0].str())
     server.shutdown()
+
+
+def _on_signal(stop: Callable[[], None]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop())
+
+
+def _wait_for_other_options(health: Health, words: str) -> None:
+    """The client takes no such combination of options. Ending would make a crash loop; other options come with another pod."""
+    message = f"the Kafka client refuses the options ({words}): correct spec.kafka.options or spec.source.options"
+    log.error("%s", message)
+    health.publish(PodStatus(health.status.trigger, False, pod_status.OPTIONS_REFUSED, message, health.status.group_id))
+    stopped = threading.Event()
+    _on_signal(stopped.set)
+    while not stopped.wait(1):
+        health.tick()
 
 
 def _tune_garbage_collection() -> None:

@@ -115,3 +115,14 @@ def test_a_function_that_is_not_there_keeps_the_pod_out_of_the_group(
         assert topics.committed(pod.config.group_id, source) == {}
         assert topics.members(pod.config.group_id) == 0
         pod.stop()
+
+
+def test_options_that_do_not_go_together_make_no_crash_loop(broker: HostBroker, topics: Topics) -> None:
+    source = topics.create(1)
+    options = {"groupProtocol": "Classic", "options": {"max.poll.interval.ms": "1000"}}
+    with Pod(spec(broker, source, source=options)) as pod:
+        status = pod.wait_reason("OptionsRefused")
+        assert "max.poll.interval.ms" in status.message
+        assert "spec.source.options" in status.message
+        assert (pod.get("/healthz")[0], pod.get("/readyz")[0]) == (200, 503)
+        pod.stop()
