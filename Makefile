@@ -6,7 +6,7 @@ UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-local test check check-generated generate bench cluster-up cluster-down clean venv
+.PHONY: help demo demo-local test check check-generated generate mutants bench cluster-up cluster-down clean venv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ check-generated: venv
 	@$(PYTHON) -m kafkatrigger.api.crd --values-schema charts/kafkatrigger/values.schema.json \
 		| diff - charts/kafkatrigger/values.schema.json
 	@$(PYTHON) docs/generate.py --check
+
+mutants: venv ## remove the lines that keep the delivery's promises, one at a time: a test has to notice each
+	@$(PYTHON) -m tests.mutants
 
 bench: venv ## measure the data path beside a bare loop
 	@$(PYTHON) -m benchmarks.throughput

@@ -1,0 +1,85 @@
+"""Runs the mutants: `python -m tests.mutants [NAME...]`; a name may be the beginning of several."""
+
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster.settings import REPOSITORY
+
+HERE = Path(__file__).parent
+COPIED = ("operator", "tests", "examples", "pyproject.toml")
+LONGEST = 300
+"""Seconds of one mutant's tests; one that hangs is noticed as well."""
+SURVIVED, KILLED, BROKEN = "SURVIVED", "killed", "BROKEN"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One patch."""
+
+    path: Path
+    promise: str
+    tests: list[str]
+
+    @classmethod
+    def read(cls, path: Path) -> "Mutant":
+        """ValueError where the two lines at the top are missing."""
+        promise, tests = path.read_text().splitlines()[:2]
+        if not promise.startswith("# ") or not tests.startswith("# tests: "):
+            raise ValueError(
+                f"{path.name}: the first line says what is promised, the second `# tests: ARGUMENTS OF PYTEST`"
+            )
+        return cls(path, promise.removeprefix("# "), shlex.split(tests.removeprefix("# tests: ")))
+
+    def verdict(self) -> str:
+        """Applies it to a copy and runs its tests there."""
+        with tempfile.TemporaryDirectory(prefix="kafkatrigger-mutant-") as scratch:
+            copy = Path(scratch)
+            for name in COPIED:
+                _copy(REPOSITORY / name, copy / name)
+            patch = subprocess.run(
+                ["git", "apply", "--recount", self.path], cwd=copy, capture_output=True, text=True, check=False
+            )
+            if patch.returncode:
+                return f"{BROKEN}: {patch.stderr.strip()}"
+            return self._outcome(copy)
+
+    def _outcome(self, copy: Path) -> str:
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *self.tests]
+        try:
+            code = subprocess.run(command, cwd=copy, capture_output=True, timeout=LONGEST, check=False).returncode
+        except subprocess.TimeoutExpired:
+            return KILLED
+        # 1: a test failed; anything else but 0 says that no test was run.
+        return {0: SURVIVED, 1: KILLED}.get(code, f"{BROKEN}: pytest ended with {code}")
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        shutil.copy(source, target)
+
+
+def main(names: Sequence[str]) -> int:
+    """0 when every mutant was noticed."""
+    mutants = [Mutant.read(path) for path in sorted(HERE.glob("*.patch")) if path.name.startswith(tuple(names) or "")]
+    verdicts = []
+    for mutant in mutants:
+        started = time.monotonic()
+        verdicts.append(mutant.verdict())
+        print(
+            f"{verdicts[-1]:<9} {time.monotonic() - started:4.0f} s  {mutant.path.stem}: {mutant.promise}", flush=True
+        )
+    print(f"{verdicts.count(KILLED)} of {len(mutants)} mutants were noticed")
+    return 0 if mutants and set(verdicts) == {KILLED} else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
