@@ -1,5 +1,6 @@
 """Runs the mutants: `python -m tests.mutants [NAME...]`; a name may be the beginning of several."""
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -53,11 +54,13 @@ class Mutant:
     def _outcome(self, copy: Path) -> str:
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *self.tests]
         try:
-            code = subprocess.run(command, cwd=copy, capture_output=True, timeout=LONGEST, check=False).returncode
+            # Processes that tests start have to find the copy, too, and not what is installed.
+            environment = {**os.environ, "PYTHONPATH": str(copy / "operator")}
+            done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=LONGEST, check=False)
         except subprocess.TimeoutExpired:
             return KILLED
         # 1: a test failed; anything else but 0 says that no test was run.
-        return {0: SURVIVED, 1: KILLED}.get(code, f"{BROKEN}: pytest ended with {code}")
+        return {0: SURVIVED, 1: KILLED}.get(done.returncode, f"{BROKEN}: pytest ended with {done.returncode}")
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -16,7 +16,8 @@ def test_every_message_is_answered_and_committed(broker: HostBroker, topics: Top
     topics.produce(source, [(b"k%d" % (i % 50), orjson.dumps({"n": i})) for i in range(5000)])
     with Pod(spec(broker, source, "functions:double")) as pod:
         answers = topics.read(f"{source}.out", 5000)
-        assert sorted(orjson.loads(each.value())["n"] for each in answers) == [2 * i for i in range(5000)]
+        found = sorted((orjson.loads(each.value())["n"], each.key()) for each in answers)
+        assert found == [(2 * i, b"k%d" % (i % 50)) for i in range(5000)]
         until(lambda: sum(topics.committed(pod.config.group_id, source).values()) == 5000, 20)
         until(lambda: (now := pod.status) and now.outcomes == {"succeeded": 5000}, 10)
         until(lambda: (now := pod.status) and sum(partition.lag or 0 for partition in now.partitions) == 0, 10)

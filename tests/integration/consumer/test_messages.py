@@ -118,15 +118,18 @@ def test_several_responses_and_one_that_goes_elsewhere(broker: HostBroker, topic
     assert (elsewhere.key(), elsewhere.partition(), elsewhere.headers()) == (b"elsewhere", 0, [("h", b"1")])
 
 
+COUNT = 300
+
+
 def test_large_messages_stay_within_the_buffer(broker: HostBroker, topics: Topics) -> None:
     source = topics.create(2)
-    padding = "x" * 900_000
-    topics.produce(source, [(b"k%d" % (n % 7), action("echo", n=n, pad=padding)) for n in range(120)])
+    padding = "x" * 900_000  # 270 MB in all
+    topics.produce(source, [(b"k%d" % (n % 7), action("echo", n=n, pad=padding)) for n in range(COUNT)])
     with Pod(spec(broker, source, delivery={"maxBufferedBytes": "4Mi"})) as pod:
-        until(lambda: sum(topics.committed(pod.config.group_id, source).values()) == 120, 120)
+        until(lambda: sum(topics.committed(pod.config.group_id, source).values()) == COUNT, 120)
         memory = pod.memory
         pod.stop()
-    assert topics.count(f"{source}.out") == 120
+    assert topics.count(f"{source}.out") == COUNT
     assert memory < 160 * 1024 * 1024, f"{memory / 2**20:.0f} MiB at most"
 
 

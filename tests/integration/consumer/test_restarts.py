@@ -67,6 +67,17 @@ def test_an_end_that_is_asked_for_drains_commits_and_repeats_nothing(broker: Hos
     assert by_key(answers) == {b"k%d" % key: list(range(key, 300, 20)) for key in range(20)}
 
 
+def test_a_message_that_runs_when_the_end_is_asked_for_is_answered(broker: HostBroker, topics: Topics) -> None:
+    source = topics.create(1)
+    topics.create_named(f"{source}.out", 1)
+    topics.produce(source, [(b"k", action("sleep", seconds=3))])
+    with Pod(spec(broker, source)) as pod:
+        until(lambda: (now := pod.status) and now.in_flight == 1, 60, "the message under way")
+        pod.stop()
+        assert topics.count(f"{source}.out") == 1
+        assert topics.committed(pod.config.group_id, source) == {0: 1}
+
+
 def test_what_was_done_beyond_the_watermark_is_not_run_again(broker: HostBroker, topics: Topics) -> None:
     source = topics.create(1)
     slow = [(b"slow", action("fail-until", attempt=2, n=0))]
