@@ -1,6 +1,7 @@
 """From what a person wrote to what a consumer reads: a trigger's spec as its pods' configuration. Pure."""
 
-from kafkatrigger.api.consumer_config import ConsumerConfig, RetryPolicy, TopicSettings
+from kafkatrigger.api.consumer_config import BreakerPolicy, ConsumerConfig, RetryPolicy, TopicSettings
+from kafkatrigger.api.delivery import Breaker
 from kafkatrigger.api.quantities import quantity_bytes, seconds
 from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.api.start_policy import StartPolicy, mounted_timestamps
@@ -34,6 +35,7 @@ def consumer_config(namespace: str, name: str, spec: KafkaTriggerSpec, group_pre
         value_format=source.format.value,
         key_format=source.format.key,
         skip_tombstones=source.tombstones == "Skip",
+        filter=source.filter or "",
         ordering=delivery.ordering,
         max_in_flight=delivery.max_in_flight,
         max_buffered_bytes=quantity_bytes(delivery.max_buffered_bytes),
@@ -45,10 +47,24 @@ def consumer_config(namespace: str, name: str, spec: KafkaTriggerSpec, group_pre
             max_delay=seconds(delivery.retry.max_delay),
             jitter=delivery.retry.jitter,
         ),
-        skip_failures=delivery.on_failure == "Skip",
+        guarantee=delivery.guarantee,
+        on_failure=delivery.on_failure,
+        breaker=_breaker(delivery.breaker),
         dead_letter=TopicSettings(delivery.dead_letter.topic or f"{group}.dlq", delivery.dead_letter.create),
+        redrive_topic=f"{group}.redrive",
         response=TopicSettings(response.topic, response.create) if response else None,
         response_headers=response.headers if response else "None",
         drain=spec.grace_period_seconds - 10,
         partition_timestamps=mounted_timestamps(start_policy(spec)),
+    )
+
+
+def _breaker(breaker: Breaker) -> BreakerPolicy | None:
+    if not breaker.enabled:
+        return None
+    return BreakerPolicy(
+        window=seconds(breaker.window),
+        minimum_messages=breaker.minimum_messages,
+        minimum_keys=breaker.minimum_keys,
+        failure_ratio=breaker.failure_ratio,
     )

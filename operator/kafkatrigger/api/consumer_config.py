@@ -3,6 +3,8 @@
 Imports nothing of the resource's models: a consumer carries no pydantic.
 """
 
+from typing import Literal
+
 import msgspec
 
 from kafkatrigger.api.frames import Format, Ordering, Work
@@ -10,7 +12,12 @@ from kafkatrigger.api.start_policy import PartitionTimestamps
 
 CONFIG_PATH = "/etc/kafkatrigger/consumer.json"
 RUNTIME_SOCKET = "/run/kafkatrigger/runtime.sock"
+CONTROL_SOCKET = "/run/kafkatrigger-control/control.sock"
+"""In a volume that the consumer container alone mounts."""
 STATUS_PORT = 8080
+
+Guarantee = Literal["AtLeastOnce", "ExactlyOnce"]
+OnFailure = Literal["DeadLetter", "Block", "Skip", "Stop"]
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, rename="camel"):
@@ -21,6 +28,17 @@ class RetryPolicy(msgspec.Struct, frozen=True, rename="camel"):
     factor: float
     max_delay: float
     jitter: float
+
+
+class BreakerPolicy(msgspec.Struct, frozen=True, rename="camel"):
+    """When failures are so many that the fault is not the messages': dispatch stops and one message at a time probes."""
+
+    window: float
+    """Seconds that are looked back upon."""
+    minimum_messages: int
+    minimum_keys: int
+    failure_ratio: float
+    """The share of the messages in the window that has to fail for good, exclusive."""
 
 
 class TopicSettings(msgspec.Struct, frozen=True, rename="camel"):
@@ -45,15 +63,21 @@ class ConsumerConfig(msgspec.Struct, frozen=True, rename="camel", forbid_unknown
     value_format: Format
     key_format: Format
     skip_tombstones: bool
+    filter: str
+    """CEL expression, or empty."""
     ordering: Ordering
     max_in_flight: int
     max_buffered_bytes: int
     timeout: float
     """Seconds of one attempt."""
     retry: RetryPolicy
-    skip_failures: bool
-    """`onFailure: Skip`; otherwise failures are dead-lettered."""
+    guarantee: Guarantee
+    on_failure: OnFailure
+    breaker: BreakerPolicy | None
+    """None where it is switched off."""
     dead_letter: TopicSettings
+    redrive_topic: str
+    """Dead letters that are to run again; consumed beside `topics` once it exists. Nobody else reads it."""
     response: TopicSettings | None
     response_headers: str
     drain: float
@@ -71,4 +95,5 @@ class ConsumerConfig(msgspec.Struct, frozen=True, rename="camel", forbid_unknown
             ordering=self.ordering,
             timeout_ms=round(self.timeout * 1000),
             skip_tombstones=self.skip_tombstones,
+            filter=self.filter,
         )

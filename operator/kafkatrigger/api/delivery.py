@@ -41,9 +41,30 @@ class DeadLetter(Model):
     create: bool = Field(default=True, description="Create the topic when it is missing.")
 
 
+class Breaker(Model):
+    """Stops a broken transformation from pouring a topic into the dead letters."""
+
+    enabled: bool = Field(default=True, description="Whether many failures stop the dispatch.")
+    window: Duration = Field(default="30s", description="How far failures are looked back upon.")
+    minimum_messages: int = Field(
+        default=100, ge=1, le=1_000_000, description="Messages that have to have ended within the window."
+    )
+    minimum_keys: int = Field(
+        default=10, ge=1, le=10_000, description="Keys that have to have failed: one poisoned key is no breakdown."
+    )
+    failure_ratio: float = Field(
+        default=0.5, ge=0, lt=1, description="Share of the messages in the window that fail for good, above which it stops."
+    )
+
+
 class Delivery(Model):
     """How messages are delivered to the transformation."""
 
+    guarantee: Literal["AtLeastOnce", "ExactlyOnce"] = Field(
+        default="AtLeastOnce",
+        description="AtLeastOnce: a message may be answered twice after a crash. ExactlyOnce: responses, dead letters and "
+        "offsets are written in Kafka transactions.",
+    )
     ordering: Literal["Key", "Partition", "Unordered"] = Field(
         default="Key", description="What keeps its order: the messages of a key, those of a partition, or nothing."
     )
@@ -65,10 +86,13 @@ class Delivery(Model):
         ),
     ] = Field(default="30s", description="Longest run of one attempt.")
     retry: Retry = Field(default_factory=Retry, description="Retry of failed messages.")
-    on_failure: Literal["DeadLetter", "Skip"] = Field(
+    on_failure: Literal["DeadLetter", "Block", "Skip", "Stop"] = Field(
         default="DeadLetter",
-        description="What becomes of a message whose attempts are used up: dead letter, or skipped with a log line and a count.",
+        description="What becomes of a message whose attempts are used up. DeadLetter: it goes to the dead-letter topic. "
+        "Block: its key waits until somebody decides. Skip: it is dropped with a log line and a count. "
+        "Stop: the whole trigger stops until somebody resumes it.",
     )
+    breaker: Breaker = Field(default_factory=Breaker, description="When dispatch stops because too much fails.")
     dead_letter: DeadLetter = Field(default_factory=DeadLetter, description="The dead-letter topic.")
 
     @field_validator("timeout")

@@ -46,6 +46,8 @@ class Work(msgspec.Struct, array_like=True):
     ordering: Ordering
     timeout_ms: int
     skip_tombstones: bool
+    filter: str = ""
+    """CEL expression; a message for which it is false is not run and not answered. Empty: every message runs."""
 
 
 class Hello(msgspec.Struct, array_like=True, tag="hello"):
@@ -66,16 +68,18 @@ class Attach(msgspec.Struct, array_like=True, tag="attach"):
 class Batch(msgspec.Struct, array_like=True, tag="batch"):
     """Messages to run in this order.
 
-    After a failure a worker answers NotRun to the later messages of that lane, in this batch and in every later one that
-    was sent before the consumer knew: so the consumer can have batches under way without reordering.
+    After a failure a worker holds the message's lane: it answers NotRun to the later messages of the lane, in this batch
+    and in every later one, until a batch releases the lane. So the consumer can have batches under way without reordering.
     """
 
     id: int
     sources: list[tuple[str, int]]
     """Topic and partition that records point to."""
     records: list[Record]
-    seen: int = 0
-    """The last batch of this worker whose every answer the consumer had taken when it sent this one."""
+    released: list[tuple[int, bytes | None]] = []
+    """Lanes that go on with this batch, as index into `sources` and key (None where the lane is a partition): all that
+    the worker had of them was answered, and the consumer has decided about the failed message. May come without records.
+    """
 
 
 class Welcome(msgspec.Struct, array_like=True, tag="welcome"):
@@ -105,6 +109,7 @@ class WorkerExited(msgspec.Struct, array_like=True, tag="exited"):
     """A worker process ended; another is started in its place.
 
     `suspects` are the (batch, index) that had started and not finished: one of them is the cause, unless there are none.
+    A timeout names the messages that overran alone: what else ran beside them is innocent.
     """
 
     worker: int
@@ -148,11 +153,16 @@ Outcome = bytes | Failed | NotRun | Outputs | None
 
 
 class Results(msgspec.Struct, array_like=True, tag="results"):
-    """Outcomes of the records `first`, `first + 1`, ... of a batch. A batch may be answered in several of these."""
+    """Outcomes of the records `first`, `first + 1`, ... of a batch, or of those in `indexes`.
+
+    A batch may be answered in several of these, each record once.
+    """
 
     batch: int
     first: int
     outcomes: list[Outcome]
+    indexes: list[int] | None = None
+    """For functions that run messages side by side, which finish in any order."""
 
 
 FromConsumer = Hello | Attach | Batch

@@ -154,6 +154,13 @@ class Source(Model):
             ]
         },
     )
+    filter: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=4096,
+        description="CEL expression on value, key, headers, topic, partition, offset and timestamp; a message for which it is "
+        "false is not run. One for which it fails has failed.",
+    )
     format: Format = Field(default_factory=Format, description="Formats of value and key.")
     tombstones: Literal["Pass", "Skip"] = Field(
         default="Pass",

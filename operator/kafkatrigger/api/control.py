@@ -1,0 +1,73 @@
+"""What people may ask of a running consumer, over its control socket: one JSON line each way, then it closes.
+
+The socket is in a volume that the consumer container alone mounts, so on a cluster Kubernetes' RBAC decides who may
+(`kubectl exec`). Keys are personal data: they are told to whoever asks here, and to nobody else.
+"""
+
+from typing import Literal
+
+import msgspec
+
+LIMIT = 16 * 1024 * 1024
+"""Bytes of a request or an answer."""
+
+Action = Literal["retry", "skip", "dead-letter"]
+
+
+class ListBlocked(msgspec.Struct, tag="blocked.list", tag_field="command", rename="camel"):
+    """The keys that this pod's partitions have blocked."""
+
+
+class BlockedRef(msgspec.Struct, rename="camel", frozen=True):
+    """One blocked key, by the message that it stopped at."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+class ResolveBlocked(msgspec.Struct, tag="blocked.resolve", tag_field="command", rename="camel"):
+    """Decides about the failed message of each: `retry` runs it again with all its attempts, `skip` drops it, and
+    `dead-letter` writes it to the dead-letter topic. The key goes on behind it.
+    """
+
+    action: Action
+    keys: list[BlockedRef]
+
+
+class Resume(msgspec.Struct, tag="resume", tag_field="command", rename="camel"):
+    """Ends a stop (`onFailure: Stop`); the message that caused it runs first, with all its attempts."""
+
+
+Request = ListBlocked | ResolveBlocked | Resume
+
+
+class BlockedKey(msgspec.Struct, rename="camel"):
+    """A key that waits for a decision."""
+
+    topic: str
+    partition: int
+    offset: int
+    """Of the failed message."""
+    key: bytes | None
+    """As in the message; in JSON base64. None for a message without a key, and until it is read again after a restart."""
+    attempts: int
+    reason: str
+    """Such as FunctionFailed; empty where it failed before this pod started."""
+    error_class: str
+    message: str
+    timestamp: int
+    """Of the failed message, in milliseconds since the epoch; 0 where it failed before this pod started."""
+    blocked_at: int
+    """Milliseconds since the epoch; 0 where it failed before this pod started."""
+    waiting: int
+    """Messages of the key behind it that this pod has come by."""
+
+
+class Answer(msgspec.Struct, rename="camel"):
+    """`error` says what is wrong and what to do; empty where all went well."""
+
+    error: str = ""
+    blocked: list[BlockedKey] = []
+    count: int = 0
+    """Keys or triggers that the request took effect on; those it named that were not blocked (any more) are not counted."""
