@@ -107,7 +107,8 @@ class Recorder:
         if count > 1:
             try:
                 changed = {field: event[field] for field in ("kind", "apiVersion", "count", "lastTimestamp")}
-                return await self._cluster.patch({**changed, "metadata": event["metadata"]})
+                await self._cluster.patch({**changed, "metadata": event["metadata"]})
+                return
             except ClusterError as error:
                 if error.status != 404:  # the API server forgets events after an hour
                     raise
