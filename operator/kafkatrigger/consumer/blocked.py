@@ -19,19 +19,15 @@ def handle(lanes: Lanes, request: Request) -> Answer:
         for lane in chosen:
             lanes.unblock(lane, request.action)
         return Answer(count=len(chosen))
-    stopped = _in_state(lanes, STOPPED)
-    for lane in stopped:
+    resumed = stopped(lanes)
+    for lane in resumed:
         lanes.unblock(lane, "retry")
-    return Answer(count=len(stopped))
+    return Answer(count=len(resumed))
 
 
-def stopped(lanes: Lanes) -> str:
-    """Where the trigger stopped, and why; empty where it did not."""
-    for lane in _in_state(lanes, STOPPED):
-        failure = lane.failure or _UNKNOWN
-        why = failure.error_class or failure.message
-        return f"it stopped at {lane.partition.topic}, partition {lane.partition.number}, offset {lane.first} ({why})"
-    return ""
+def stopped(lanes: Lanes) -> list[Lane]:
+    """The lanes at which the trigger stopped."""
+    return _in_state(lanes, STOPPED)
 
 
 def count(lanes: Lanes) -> int:
@@ -40,8 +36,7 @@ def count(lanes: Lanes) -> int:
 
 
 def _in_state(lanes: Lanes, state: int) -> list[Lane]:
-    chosen = [lane for lane in lanes if lane.state == state and lane.first is not None]
-    return sorted(chosen, key=_ref)
+    return sorted([lane for lane in lanes.blocked if lane.state == state], key=_ref)
 
 
 def _ref(lane: Lane) -> tuple[str, int, int]:

@@ -472,6 +472,15 @@ class Dispatcher:
                         if record is not None:
                             yield flight.partitions[record[0]], record[1]
 
+    def in_flight_by_partition(self) -> Counter[Partition]:
+        """How many messages of each partition are under way."""
+        return Counter(
+            flight.partitions[record[0]]
+            for worker in self.workers
+            for flight in worker.flights.values()
+            for _, record in flight.open_records
+        )
+
     def oldest(self) -> dict[Partition, float]:
         """For each partition when the batch was sent that waits longest for an answer, on the monotonic clock."""
         oldest: dict[Partition, float] = {}

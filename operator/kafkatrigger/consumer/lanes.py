@@ -130,6 +130,8 @@ class Lanes:
         self._all: set[Lane] = set()
         self.outside: set[Lane] = set()
         """Lanes that would go on if their messages were in memory."""
+        self.blocked: set[Lane] = set()
+        """Lanes that wait for a decision of somebody."""
         self.ready: deque[Lane] = deque()
         """Lanes that may run now; to be taken from the left."""
         self.waiting = 0
@@ -158,6 +160,8 @@ class Lanes:
             lane = self.open(partition, parked.lane, None)
             lane.spilled, lane.attempts, lane.state = parked.offset, parked.attempts, parked.state
             lane.restored_until = parked.until
+            if lane.state != RETRYING:
+                self.blocked.add(lane)
             self.consider(lane)
 
     def read_again(self, lane: Lane, record: Record) -> bool:
@@ -214,6 +218,7 @@ class Lanes:
         """The lane stops at this message until somebody decides."""
         lane.state, lane.failure, lane.blocked_at = state, failure, now
         lane.failed = (*record[:5], None, None)
+        self.blocked.add(lane)
         insort(lane.records, record, key=_offset)
         self._count(lane, 1, size(record))
         self._spill(lane)
@@ -224,6 +229,7 @@ class Lanes:
         """Somebody decided about its first message: the lane goes on."""
         lane.state, lane.decision, lane.attempts, lane.waiting = RETRYING, decision, 0, 0
         lane.due = 0.0
+        self.blocked.discard(lane)
         self.consider(lane)
 
     def take(self, lane: Lane, count: int) -> list[Record]:

@@ -33,6 +33,12 @@ class Partition(msgspec.Struct, eq=False):
     commits_sent: int = 0
     commits_done: int = 0
     """The latest of the commits sent that the broker acknowledged, and with it all before."""
+    processed: Position | None = None
+    """As it is now, or was at the last look."""
+    progressed_at: float = 0.0
+    """When a message was last seen to have become terminal, on the monotonic clock; 0 before the first."""
+    epoch: int = 0
+    """Counts the assignments of this process."""
     revoked: bool = False
 
     @property
