@@ -64,7 +64,7 @@ class Breaker(Model):
     failure_ratio: float = Field(
         default=0.5,
         ge=0,
-        lt=1,
+        le=0.99,
         description="Share of the messages in the window that fail for good, above which it stops.",
     )
 
