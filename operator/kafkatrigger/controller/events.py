@@ -11,7 +11,15 @@ from datetime import UTC, datetime
 from kafkatrigger.api.resources import API_VERSION, KIND
 from kafkatrigger.controller.cache import Body, Trigger
 from kafkatrigger.controller.cluster import Cluster, ClusterError
-from kafkatrigger.controller.conditions import ACCEPTED, READY, SUSPENDED, find
+from kafkatrigger.controller.conditions import (
+    ACCEPTED,
+    DEAD_LETTER_UNAVAILABLE,
+    KEYS_BLOCKED,
+    READY,
+    SUSPENDED,
+    WARNING,
+    find,
+)
 from kafkatrigger.controller.names import FIELD_MANAGER
 
 _log = logging.getLogger(__name__)
@@ -36,12 +44,19 @@ class Notice:
     message: str
 
 
+_KEYS_RELEASED = Notice("Normal", "KeysReleased", "no key is blocked any more")
+_LETTERS_TAKEN = Notice("Normal", "DeadLetterAvailable", "the dead-letter topic takes records again")
+
+
 def transitions(before: Iterable[Body], after: Iterable[Body]) -> Iterator[Notice]:
     """What changed between two sets of conditions that a person would want to know."""
     before, after = list(before), list(after)
     yield from _suspension(before, after)
     yield from _acceptance(before, after)
     yield from _readiness(find(before, READY) or {}, find(after, READY) or {})
+    yield from _concern(find(before, KEYS_BLOCKED), find(after, KEYS_BLOCKED), _KEYS_RELEASED)
+    yield from _concern(find(before, DEAD_LETTER_UNAVAILABLE), find(after, DEAD_LETTER_UNAVAILABLE), _LETTERS_TAKEN)
+    yield from _concern(find(before, WARNING), find(after, WARNING), None)
 
 
 def _suspension(before: list[Body], after: list[Body]) -> Iterator[Notice]:
@@ -69,6 +84,14 @@ def _readiness(was: Body, is_now: Body) -> Iterator[Notice]:
         yield Notice("Warning", "NotReady", f"{reason}: {message}")
     elif was.get("reason") != reason and reason not in _STEPS and reason not in ("InvalidSpec", "GroupInUse"):
         yield Notice("Warning", reason, message)
+
+
+def _concern(was: Body | None, is_now: Body | None, end: Notice | None) -> Iterator[Notice]:
+    """A condition that is there only while it applies came, got another reason, or went."""
+    if is_now and (not was or was["reason"] != is_now["reason"]):
+        yield Notice("Warning", is_now["reason"], is_now["message"])
+    if was and not is_now and end:
+        yield end
 
 
 def _is_asked_for(was: Body, is_now: Body) -> bool:
