@@ -1,6 +1,5 @@
 """What people decide about lanes that wait for them. Answers the requests of the control socket."""
 
-
 from kafkatrigger.api.control import Answer, BlockedKey, ListBlocked, Request, ResolveBlocked
 from kafkatrigger.api.frames import Failed
 from kafkatrigger.consumer.lanes import Lane, Lanes

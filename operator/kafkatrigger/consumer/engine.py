@@ -30,7 +30,14 @@ from kafkatrigger.consumer.outbox import Outbox
 from kafkatrigger.consumer.outcomes import Outcomes
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.rereading import Rereader
-from kafkatrigger.consumer.runtime_link import Event, RuntimeJoined, RuntimeLink, WorkerAnswered, WorkerAttached, WorkerGone
+from kafkatrigger.consumer.runtime_link import (
+    Event,
+    RuntimeJoined,
+    RuntimeLink,
+    WorkerAnswered,
+    WorkerAttached,
+    WorkerGone,
+)
 from kafkatrigger.consumer.source import Positions, Source
 from kafkatrigger.consumer.start import Policy
 from kafkatrigger.consumer.stopping import Stopping

@@ -20,7 +20,8 @@ Find = Callable[[str, int], Partition | None]
 
 def runs(messages: Sequence[Message]) -> Iterator[list[Message] | Message]:
     """Runs of messages of one partition; a report, which is no message, by itself, in its place."""
-    if any([message.error() is not None for message in messages]):
+    errors = [message.error() for message in messages]
+    if errors.count(None) < len(errors):
         for is_report, group in groupby(messages, lambda message: message.error() is not None):
             if is_report:
                 yield from group
@@ -57,7 +58,7 @@ def take(partition: Partition, run: list[Message], index: int, ordering: Orderin
     values = [message.value() for message in run]
     headers = [message.headers() for message in run]
     times = [message.timestamp()[1] for message in run]
-    records: list[Record] = list(zip(repeat(index), offsets, times, repeat(1), keys, values, headers))  # noqa: B905 - endless
+    records: list[Record] = list(zip(repeat(index), offsets, times, repeat(1), keys, values, headers))
     plain = headers.count(None) == len(headers)
     try:
         size = sum(map(len, values)) + sum(map(len, keys))

@@ -108,7 +108,9 @@ class Lane(msgspec.Struct, eq=False):
         first = self.first
         if first is None:
             return None
-        attempts = next((each[3] - 1 for each in (*self.taken[:1], *self.records[:1]) if each[1] == first), self.attempts)
+        attempts = next(
+            (each[3] - 1 for each in (*self.taken[:1], *self.records[:1]) if each[1] == first), self.attempts
+        )
         return Parked(self.id, first, max(until, self.restored_until, first + 1), attempts, self.state)
 
 

@@ -12,7 +12,7 @@ import msgspec
 from confluent_kafka import KafkaError
 
 from kafkatrigger.api.consumer_config import ConsumerConfig
-from kafkatrigger.api.frames import Failed, Headers, NotRun, Outcome, Outputs, Record, Results, WorkerExited
+from kafkatrigger.api.frames import Failed, Headers, NotRun, Outcome, Record, Results, WorkerExited
 from kafkatrigger.api.frames import Output as Answer
 from kafkatrigger.consumer import dead_letter, retry
 from kafkatrigger.consumer.breaker import Breaker
@@ -85,7 +85,11 @@ class Outcomes:
         if self._config.response is None:
             self.outbox.acknowledged["succeeded"] += len(values)
         else:
-            share = flight.size if len(records) == len(flight.records) else flight.size * len(records) // len(flight.records)
+            share = (
+                flight.size
+                if len(records) == len(flight.records)
+                else flight.size * len(records) // len(flight.records)
+            )
             size = share + sum(map(len, values))
             self.outbox.respond(Plain(self._config.response.topic, flight.partitions, records, values, size))
 

@@ -135,4 +135,6 @@ def _retention_warning(source: Source | None, lanes: Lanes, lost: int) -> str:
     near = sorted({lane.partition.name for lane in lanes.blocked if source.is_near_removal(lane.partition, lane.first)})
     if not near:
         return ""
-    return f"retention is about to remove messages that wait for a decision, of {', '.join(near[:10])}: decide about them"
+    return (
+        f"retention is about to remove messages that wait for a decision, of {', '.join(near[:10])}: decide about them"
+    )

@@ -43,8 +43,8 @@ COMMIT_PAUSE = 0.2
 class Source:
     """A member of the trigger's group.
 
-    `give_up` is called with the partitions that are being revoked. It finishes of them what it can, and commits. `tick` is called now and then where a callback of the client takes its time. `restore` is called
-    with each partition that was assigned.
+    `give_up` is called with the partitions that are being revoked: it finishes of them what it can, and commits. `tick` is
+    called now and then where a callback of the client takes its time, `restore` with each partition that was assigned.
     """
 
     def __init__(
