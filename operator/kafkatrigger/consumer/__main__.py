@@ -18,7 +18,7 @@ from kafkatrigger.api import logs, pod_status, start_policy
 from kafkatrigger.api.consumer_config import CONFIG_PATH, CONTROL_SOCKET, RUNTIME_SOCKET, STATUS_PORT, ConsumerConfig
 from kafkatrigger.api.pod_status import PodStatus
 from kafkatrigger.api.stop import REVISION_VARIABLE
-from kafkatrigger.consumer import http, metrics
+from kafkatrigger.consumer import http, metrics, ports
 from kafkatrigger.consumer.control import Control
 from kafkatrigger.consumer.engine import Engine
 from kafkatrigger.consumer.health import Health
@@ -47,7 +47,7 @@ def main() -> None:
     _tune_garbage_collection()
     try:
         policy = Policy(start, config.redrive_topic, _revision(options.config))
-        engine = Engine(config, policy, str(options.socket), health, Control(options.control))
+        engine = Engine(config, ports.real(config, policy, options.socket), health, Control(options.control))
         _on_signal(engine.stop)
         engine.run()
     except KafkaException as error:

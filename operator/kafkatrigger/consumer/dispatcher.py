@@ -468,9 +468,8 @@ class Dispatcher:
                     yield chunk.partitions[record[0]], record[1]
             for flight in worker.flights.values():
                 if not flight.waited:
-                    for record in flight.records:
-                        if record is not None:
-                            yield flight.partitions[record[0]], record[1]
+                    for _, record in flight.open_records:
+                        yield flight.partitions[record[0]], record[1]
 
     def in_flight_by_partition(self) -> Counter[Partition]:
         """How many messages of each partition are under way."""

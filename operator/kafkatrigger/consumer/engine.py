@@ -10,38 +10,32 @@ import os
 import threading
 import time
 from collections import defaultdict
-from pathlib import Path
 
 from confluent_kafka import KafkaError, KafkaException, Message
-from confluent_kafka.admin import AdminClient
 
 from kafkatrigger.api import pod_status
 from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.control import Answer, Request, Resume
-from kafkatrigger.api.stop import STOPPED_PATH
-from kafkatrigger.consumer import blocked, intake, report, startup
+from kafkatrigger.consumer import blocked, intake, report
 from kafkatrigger.consumer.breaker import Breaker
 from kafkatrigger.consumer.control import Control
 from kafkatrigger.consumer.dispatcher import Chunk, Dispatcher, OutOfTurnError
 from kafkatrigger.consumer.health import Health
 from kafkatrigger.consumer.lanes import Lanes
 from kafkatrigger.consumer.offsets import position
-from kafkatrigger.consumer.outbox import Outbox
 from kafkatrigger.consumer.outcomes import Outcomes
 from kafkatrigger.consumer.partition import Partition
-from kafkatrigger.consumer.rereading import Rereader
+from kafkatrigger.consumer.ports import Ports
 from kafkatrigger.consumer.runtime_link import (
     Event,
     RuntimeJoined,
-    RuntimeLink,
     WorkerAnswered,
     WorkerAttached,
     WorkerGone,
 )
 from kafkatrigger.consumer.source import Positions, Source
-from kafkatrigger.consumer.start import Policy
 from kafkatrigger.consumer.stopping import Stopping
-from kafkatrigger.kafka import client, topics
+from kafkatrigger.kafka import topics
 
 log = logging.getLogger(__name__)
 
@@ -91,31 +85,19 @@ BROKEN_AFTER = 3
 class Engine:
     """Consumes, dispatches and commits until `stop`."""
 
-    def __init__(
-        self,
-        config: ConsumerConfig,
-        policy: Policy,
-        socket_path: str,
-        health: Health,
-        control: Control,
-        stopped_path: Path = Path(STOPPED_PATH),
-    ) -> None:
+    def __init__(self, config: ConsumerConfig, ports: Ports, health: Health, control: Control) -> None:
         self._config = config
-        self._policy = policy
+        self._ports = ports
         self._health = health
         self._control = control
         self._lanes = Lanes(config.max_buffered_bytes // 4, config.max_in_flight)
         self._dispatcher = Dispatcher(config.ordering, config.max_in_flight, self._lanes)
         self._breaker = Breaker(config.breaker)
-        self._outcomes = Outcomes(
-            config, self._dispatcher, self._lanes, self._breaker, lambda outcomes: Outbox.of(config, outcomes)
-        )
+        self._outcomes = Outcomes(config, self._dispatcher, self._lanes, self._breaker, ports.outbox)
         self._outbox = self._outcomes.outbox
-        common = client.connection(config.bootstrap_servers, config.connection_options)
-        rereading = client.rereading(common, config.group_id, config.max_buffered_bytes, config.source_options)
-        self._rereader = Rereader(rereading, config.ordering, self._lanes, self._outcomes.read_again)
-        self._link = RuntimeLink(socket_path, f"{config.namespace}/{config.name}", config.work)
-        self._stops = Stopping(self._lanes, stopped_path)
+        self._rereader = ports.rereader(self._lanes, self._outcomes.read_again)
+        self._link = ports.link
+        self._stops = Stopping(self._lanes, ports.stopped)
         self._parts = report.Parts(
             config, self._dispatcher, self._lanes, self._outcomes, self._link, self._breaker, self._stops
         )
@@ -154,19 +136,16 @@ class Engine:
 
         A pod whose transformation cannot be loaded must not take partitions from one whose can.
         """
-        admin = AdminClient(client.connection(self._config.bootstrap_servers, self._config.connection_options))
         retry_at = 0.0
         while not self._stopping:
             if self._problem is not None and time.monotonic() >= retry_at:
-                self._problem = startup.missing(self._config, admin)
+                self._problem = self._ports.missing()
                 retry_at = time.monotonic() + STARTUP_RETRY
             self._take_events(0.1)
             self._control.poll(self._handle)
             self._report()
             if self._problem is None and self._link.loaded:
-                self._source = Source(
-                    self._config, self._policy, self._give_up, self._on_error, self._health.tick, self._lanes.restore
-                )
+                self._source = self._ports.source(self._give_up, self._on_error, self._health.tick, self._lanes.restore)
                 return self._source
         return None
 
