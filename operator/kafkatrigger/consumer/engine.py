@@ -259,7 +259,8 @@ class Engine:
         return now >= self._commit_at or is_awaited or (is_much and not outbox.full)
 
     def _commit(self, source: Source) -> None:
-        if self._outbox.commit(source, lambda: self._positions(list(source.partitions.values()))):
+        wrote = self._outbox.unacknowledged > 0
+        if self._outbox.commit(source, lambda: self._positions(list(source.partitions.values()))) and wrote:
             self._heard_at = time.monotonic()
         self._committed_at = time.monotonic()
         self._commit_at = self._committed_at + COMMIT_INTERVAL[self._config.guarantee]

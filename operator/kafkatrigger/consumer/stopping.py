@@ -21,8 +21,8 @@ class Stopping:
         self._look_at = 0.0
         self._told = ""
         """The text of the file."""
-        self._ignored = ""
-        """A text that was resumed from."""
+        self._ignored: set[str] = set()
+        """Texts that were resumed from: the operator may tell of a stop when it is over."""
         self._found: dict[Lane, str] = {}
 
     @property
@@ -35,7 +35,7 @@ class Stopping:
     @property
     def point(self) -> str:
         """The text of the stop that keeps this pod from dispatching; empty where nothing does."""
-        return self.own or (self._told if self._told != self._ignored else "")
+        return self.own or (self._told if self._told not in self._ignored else "")
 
     def look(self, now: float) -> None:
         """Reads the file, now and then."""
@@ -49,7 +49,7 @@ class Stopping:
     def resume(self, request: Resume) -> Answer:
         """Goes on, the message that stopped it first."""
         was_stopped = bool(self.point)
-        self._ignored = self._told
+        self._ignored = {self._told, self.own}
         blocked.handle(self._lanes, request)
         return Answer(count=int(was_stopped))
 
