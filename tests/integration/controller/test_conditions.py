@@ -16,7 +16,7 @@ from kafkatrigger.api.pod_status import (
 from tests.cluster.broker import HostBroker
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.controller.operator_process import running_operator
-from tests.integration.controller.speaking_pod import POD_ADDRESS, pod_that_says
+from tests.integration.controller.speaking_pod import pod_that_says
 from tests.integration.controller.world import World
 from tests.support.kubernetes import DEPLOYMENTS, TRIGGERS, Api, RefusedError
 from tests.support.topics import Topics
@@ -58,13 +58,13 @@ def test_a_pods_own_reason_is_shown(world: World) -> None:
     status = PodStatus("n/rul", False, TRANSFORMATION_NOT_LOADED, "no module named nonsense", "group")
     world.apply()
     (pod,) = world.pods(1)
-    with pod_that_says(status) as asked:
-        world.set_pod(pod, ready=False, ip=POD_ADDRESS)
+    with pod_that_says(status) as speaking:
+        world.set_pod(pod, ready=False, ip=speaking.address)
         condition = world.wait_condition("Consuming", "False", TRANSFORMATION_NOT_LOADED)
         assert "no module named nonsense" in condition["message"]
         status.reason, status.message = JOINING_GROUP, "joining"
         world.wait_condition("Consuming", "False", JOINING_GROUP)
-    assert set(asked) == {"/status"}
+    assert set(speaking.asked) == {"/status"}
 
 
 def consuming(**changes: Any) -> PodStatus:
@@ -79,8 +79,8 @@ def test_blocked_keys_of_a_pod_that_is_ready(world: World) -> None:
     world.apply()
     (pod,) = world.pods(1)
     status = consuming(blocked_keys=2, blocked_message="the oldest since Monday")
-    with pod_that_says(status):
-        world.set_pod(pod, ready=True, ip=POD_ADDRESS)
+    with pod_that_says(status) as speaking:
+        world.set_pod(pod, ready=True, ip=speaking.address)
         message = world.wait_condition("KeysBlocked", "True", "KeysBlocked")["message"]
         assert message.startswith("2 keys wait for a decision (the oldest since Monday)")
         assert world.trigger()["status"]["blockedKeys"] == {"count": 2}
@@ -88,7 +88,7 @@ def test_blocked_keys_of_a_pod_that_is_ready(world: World) -> None:
         world.wait_event("Warning", "KeysBlocked")
         status.blocked_keys = 0
         # Asked at once, because its readiness flips, and not only after a minute.
-        world.set_pod(pod, ready=False, ip=POD_ADDRESS)
+        world.set_pod(pod, ready=False, ip=speaking.address)
         world.wait_gone("KeysBlocked")
         assert "blockedKeys" not in world.trigger()["status"]
         world.wait_event("Normal", "KeysReleased")
@@ -101,8 +101,8 @@ def test_blocked_keys_stay_when_the_operator_does_not(
     with running_operator(control_plane.kubeconfig, tmp_path_factory.mktemp("first"), watchNamespaces=[namespace]):
         world.apply()
         (pod,) = world.pods(1)
-        with pod_that_says(consuming(blocked_keys=2)):
-            world.set_pod(pod, ready=True, ip=POD_ADDRESS)
+        with pod_that_says(consuming(blocked_keys=2)) as speaking:
+            world.set_pod(pod, ready=True, ip=speaking.address)
             before = world.wait_condition("KeysBlocked", "True", "KeysBlocked")
     with running_operator(control_plane.kubeconfig, tmp_path_factory.mktemp("second"), watchNamespaces=[namespace]):
         world.apply(suspend=True)  # whatever makes it write the status: nobody answers any more
@@ -123,8 +123,8 @@ def test_other_troubles_of_pods(world: World) -> None:
         dead_letter_problem="the topic dlq refuses writes",
         retention_warning="offset 5 of partition 0 is removed in an hour",
     )
-    with pod_that_says(status):
-        world.set_pod(pod, ready=False, ip=POD_ADDRESS)
+    with pod_that_says(status) as speaking:
+        world.set_pod(pod, ready=False, ip=speaking.address)
         world.wait_condition("FailureRateHigh", "True", "FailureRateHigh")
         assert "51 of 100 messages failed" in world.wait_condition("Consuming", "False", "FailureRateHigh")["message"]
         assert "refuses" in world.wait_condition("DeadLetterUnavailable", "True", "DeadLetterUnavailable")["message"]

@@ -12,7 +12,7 @@ from kafkatrigger.api.stop import StopPoint
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.conftest import CRD
 from tests.integration.controller.operator_process import running_operator
-from tests.integration.controller.speaking_pod import POD_ADDRESS, pod_that_says
+from tests.integration.controller.speaking_pod import pod_that_says
 from tests.integration.controller.world import PATIENCE, World
 from tests.support.chart import NAMESPACE, only, rendered
 from tests.support.kubernetes import CONFIG_MAPS, Api, Body, read_yaml
@@ -83,8 +83,8 @@ def _stop(world: World) -> None:
     (pod,) = world.pods(1)
     stopped = StopPoint("machine-data", 0, 1, 1715764260123, "ValueError").text()
     status = PodStatus("n/rul", False, STOPPED_ON_FAILURE, "stopped", "group", stopped=stopped)
-    with pod_that_says(status):
-        world.set_pod(pod, ready=False, ip=POD_ADDRESS)
+    with pod_that_says(status) as speaking:
+        world.set_pod(pod, ready=False, ip=speaking.address)
         world.wait_condition("Consuming", "False", "StoppedOnFailure")
 
         def is_told() -> bool:

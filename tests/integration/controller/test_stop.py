@@ -42,8 +42,7 @@ def speakers(world: World) -> Iterator[list[Speaker]]:
 def _speaker(world: World, pod: Body, number: int, stack: ExitStack) -> Speaker:
     held = [PartitionStatus("machine-data", number, 5, 5, 0, "Committed")]
     status = PodStatus("n/rul", True, CONSUMING, "consuming", "group", held)
-    speaker = Speaker(pod, f"127.77.31.{5 + number}", status)
-    stack.enter_context(pod_that_says(status, speaker.address))
+    speaker = Speaker(pod, stack.enter_context(pod_that_says(status)).address, status)
     world.set_pod(pod, ready=True, ip=speaker.address)
     return speaker
 
