@@ -1,14 +1,27 @@
-"""What of a partition may be committed. Pure.
+"""What of a partition may be committed, and what a commit remembers. Pure.
 
-Offsets may have gaps (compaction, transaction markers): they are compared, never counted.
+A commit is the watermark, the lowest offset that is not terminal, and metadata that says of each message above it whether
+it is terminal. Below a *bound* everything is, except
+
+- the open ranges: messages that are queued, run, or whose result is not written yet;
+- the parked lanes: a key (or a partition, or a message alone) that waits for a retry or for a decision of somebody. Of such
+  a lane all messages are open from an offset on, however many they are: one short entry stands for them.
+
+From the bound on nothing was read yet. Offsets may have gaps (compaction, transaction markers): they are compared, never
+counted.
 """
 
 import base64
 import binascii
+from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import Literal
 
 import msgspec
+import xxhash
+
+from kafkatrigger.api.frames import Ordering
 
 METADATA_LIMIT = 3 * 1024
 """Bytes of commit metadata; brokers refuse more than 4 KiB by default (`offset.metadata.max.bytes`)."""
@@ -19,71 +32,210 @@ LONGEST_REASON = 100
 Ranges = list[tuple[int, int]]
 """Half-open, ascending, not touching: [(first, end), ...]."""
 
+LaneId = int
+"""What keeps its order within a partition: the hash of a key from 0 on, PARTITION, or below that a message alone."""
+
+PARTITION: LaneId = -1
+
+State = Literal[0, 1, 2]
+RETRYING: State = 0
+BLOCKED: State = 1
+STOPPED: State = 2
+
+
+def lane_of(ordering: Ordering, key: bytes | None, offset: int) -> LaneId:
+    """The lane of a message. An empty key is a key; a message without one is on its own.
+
+    Two keys of one hash share a lane: they wait for each other without need, and lose nothing by it.
+    """
+    if ordering == "Key" and key is not None:
+        return xxhash.xxh3_64_intdigest(key)
+    return PARTITION if ordering == "Partition" else -2 - offset
+
+
+class Parked(msgspec.Struct, frozen=True):
+    """A lane that waits: its messages from `offset` on and below `until` are open."""
+
+    lane: LaneId
+    offset: int
+    until: int
+    attempts: int
+    """That the message at `offset` has used up."""
+    state: State
+
 
 class Position(msgspec.Struct, frozen=True):
-    """What a commit says of a partition: all below `watermark` is terminal, and so is what `terminal` lists above it."""
+    """What a commit says of a partition."""
 
     watermark: int
-    terminal: Ranges = []
+    bound: int
+    open: Ranges = []
+    parked: list[Parked] = []
+
+    def is_open(self, offset: int, lane: LaneId) -> bool:
+        """Whether the message has to be run still."""
+        if offset >= self.bound:
+            return True
+        index = bisect_right(self.open, offset, key=_first) - 1
+        if index >= 0 and offset < self.open[index][1]:
+            return True
+        return any(each.lane == lane and each.offset <= offset < each.until for each in self.parked)
+
+    def below(self, bound: int) -> "Position":
+        """The same with a lower bound: it says less, and nothing that is wrong."""
+        return Position(
+            min(self.watermark, bound),
+            bound,
+            [(first, min(end, bound)) for first, end in self.open if first < bound],
+            [
+                Parked(each.lane, each.offset, min(each.until, bound), each.attempts, each.state)
+                for each in self.parked
+                if each.offset < bound
+            ],
+        )
+
+    @property
+    def resume_at(self) -> int:
+        """Where reading goes on after a restart. What is parked below is read again by itself."""
+        return self.open[0][0] if self.open else self.bound
 
 
-def position(end: int, open_offsets: Iterable[int], known: Ranges) -> Position:
-    """The position of a partition of which everything below `end` was read and only `open_offsets` are not terminal.
+def start(offset: int) -> Position:
+    """The position of a partition of which nothing was read yet."""
+    return Position(offset, offset)
 
-    `known` are offsets that were terminal before this assignment; those beyond `end` are not read yet and stay known.
+
+def position(end: int, open_offsets: Iterable[int], parked: Iterable[Parked], restored: Position) -> Position:
+    """The position of a partition of which everything below `end` was read.
+
+    Of that, `open_offsets` and what is `parked` are not terminal. `restored` is what the commit said from which the
+    partition started: of what is not read again yet, it is all that is known.
     """
-    edges = [*sorted(set(open_offsets)), end]
-    ranges = [(before + 1, after) for before, after in pairwise(edges) if before + 1 < after]
-    for first, last in known:
-        if last <= end:
-            continue
-        first = max(first, end)
-        if ranges and ranges[-1][1] == first:
-            first = ranges.pop()[0]
-        ranges.append((first, last))
-    watermark = edges[0]
-    if ranges and ranges[0][0] == watermark:
-        watermark = ranges.pop(0)[1]
-    return Position(watermark, ranges)
+    bound = max(end, restored.bound)
+    ranges = _ranges(sorted(set(open_offsets)))
+    ranges += [(max(first, end), last) for first, last in restored.open if last > end]
+    lanes = sorted(parked, key=_offset_of)
+    firsts = [bound, *(first for first, _ in ranges[:1]), *(each.offset for each in lanes[:1])]
+    return Position(min(firsts), bound, _joined(ranges), lanes)
 
 
 class _Metadata(msgspec.Struct, array_like=True):
+    """All offsets as distances, which are short numbers."""
+
     reason: str
+    topic_id: bytes = b""
+    bound: int = 0
+    """From the watermark."""
     steps: list[int] = []
-    """From the watermark on: distance to the next terminal range, its length, distance to the next, ..."""
+    """From the watermark on: distance to the next open range, its length, distance to the next, ..."""
+    parked: list[tuple[LaneId, int, int, int, int]] = []
+    """Lane, offset from the watermark, bound minus `until`, attempts, state."""
+    config: int = 0
 
 
-def encode_metadata(reason: str, at: Position, limit: int = METADATA_LIMIT) -> str:
-    """Commit metadata: why the partition started where it did, and the terminal ranges that fit, lowest first.
+class Origin(msgspec.Struct, frozen=True):
+    """What does not change while a partition is assigned."""
 
-    What does not fit runs again after a restart: at least once, as promised, and only then.
+    reason: str
+    """Why it started where it did."""
+    topic_id: bytes = b""
+    config: int = 0
+    """A fingerprint of the consumer's configuration: a stop ends with it."""
+
+
+def encode_metadata(origin: Origin, at: Position, limit: int = METADATA_LIMIT) -> tuple[str, bool]:
+    """Commit metadata, and whether all of the position is in it.
+
+    Where it does not fit the bound is lowered: what lies above runs again after a restart.
     """
-    steps: list[int] = []
-    last = at.watermark
-    for first, end in at.terminal:
-        steps += (first - last, end - first)
-        last = end
-    while len(text := _text(_Metadata(reason, steps))) > limit:
-        # Long lists shrink by proportion, and always by a pair at least.
-        del steps[max(0, len(steps) * limit // len(text) // 2 * 2 - 2) :]
-    return text
+    complete = True
+    while len(text := _text(origin, at)) > limit:
+        complete = False
+        firsts = sorted([first for first, _ in at.open] + [each.offset for each in at.parked])
+        # Long lists shrink by proportion, and always by one at least.
+        kept = min(len(firsts) - 1, len(firsts) * limit // len(text))
+        at = at.below(firsts[kept])
+    return text, complete
 
 
-def decode_metadata(watermark: int, text: str | None) -> tuple[str, Position]:
-    """The reason and position of a committed offset. Metadata that is not ours says nothing: it is no error."""
+def decode_metadata(watermark: int, text: str | None) -> tuple[Origin, Position]:
+    """Origin and position of a committed offset. Metadata that is not ours says nothing: it is no error."""
+    unknown = Origin("Committed"), start(watermark)
     try:
         metadata = msgspec.msgpack.decode(base64.b64decode(text or "", validate=True), type=_Metadata)
     except (msgspec.DecodeError, binascii.Error, ValueError):
-        return "Committed", Position(watermark)
-    if any(step <= 0 for step in metadata.steps):
-        return "Committed", Position(watermark)
-    terminal: Ranges = []
+        return unknown
+    at = _decoded(watermark, metadata)
+    if not _is_sound(at):
+        return unknown
+    return Origin(metadata.reason[:LONGEST_REASON], metadata.topic_id, metadata.config), at
+
+
+def _text(origin: Origin, at: Position) -> str:
+    steps: list[int] = []
+    last = at.watermark
+    for first, end in at.open:
+        steps += (first - last, end - first)
+        last = end
+    parked = [
+        (each.lane, each.offset - at.watermark, at.bound - each.until, each.attempts, int(each.state))
+        for each in at.parked
+    ]
+    metadata = _Metadata(origin.reason, origin.topic_id, at.bound - at.watermark, steps, parked, origin.config)
+    return base64.b64encode(msgspec.msgpack.encode(metadata)).decode()
+
+
+def _decoded(watermark: int, metadata: _Metadata) -> Position:
+    bound = watermark + metadata.bound
+    ranges: Ranges = []
     last = watermark
     for gap, length in zip(metadata.steps[::2], metadata.steps[1::2], strict=False):
-        terminal.append((last + gap, last + gap + length))
+        ranges.append((last + gap, last + gap + length))
         last += gap + length
-    return metadata.reason[:LONGEST_REASON], Position(watermark, terminal)
+    parked = [
+        Parked(lane, watermark + offset, bound - back, attempts, state)  # type: ignore[arg-type]
+        for lane, offset, back, attempts, state in metadata.parked
+    ]
+    return Position(watermark, bound, ranges, parked)
 
 
-def _text(metadata: _Metadata) -> str:
-    return base64.b64encode(msgspec.msgpack.encode(metadata)).decode()
+def _is_sound(at: Position) -> bool:
+    """Whether it could be one of ours: anything else must not make a message look terminal."""
+    edges = [at.watermark, *(edge for each in at.open for edge in each), at.bound]
+    return (
+        edges == sorted(edges)
+        and all(first < end for first, end in at.open)
+        and all(
+            at.watermark <= each.offset < each.until <= at.bound and each.attempts >= 0 and each.state in (0, 1, 2)
+            for each in at.parked
+        )
+    )
+
+
+def _ranges(offsets: list[int]) -> Ranges:
+    """Ascending offsets as ranges."""
+    if not offsets:
+        return []
+    breaks = [(before, after) for before, after in pairwise(offsets) if after - before != 1]
+    firsts = [offsets[0], *(after for _, after in breaks)]
+    lasts = [*(before for before, _ in breaks), offsets[-1]]
+    return [(first, last + 1) for first, last in zip(firsts, lasts, strict=True)]
+
+
+def _joined(ranges: Ranges) -> Ranges:
+    """Ranges in ascending order, those that touch as one."""
+    joined: Ranges = []
+    for first, end in ranges:
+        if joined and joined[-1][1] >= first:
+            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        else:
+            joined.append((first, end))
+    return joined
+
+
+def _first(each: tuple[int, int]) -> int:
+    return each[0]
+
+
+def _offset_of(parked: Parked) -> int:
+    return parked.offset

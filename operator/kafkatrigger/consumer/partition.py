@@ -1,8 +1,13 @@
 """An assigned partition."""
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
-from kafkatrigger.consumer.offsets import Position, Ranges
+from kafkatrigger.consumer.offsets import LaneId, Origin, Position
+
+if TYPE_CHECKING:
+    from kafkatrigger.consumer.lanes import Lane
 
 
 class Partition(msgspec.Struct, eq=False):
@@ -14,25 +19,28 @@ class Partition(msgspec.Struct, eq=False):
     number: int
     end: int
     """Everything below was read: the next offset to read is this or higher."""
-    reason: str
-    """Why it started where it did."""
-    known: Ranges = []
-    """Offsets above `end` that were terminal already when it was assigned: they are not run again."""
+    origin: Origin
+    restored: Position
+    """What the commit said from which it started: of what lies below its bound, only what is open is run."""
+    lanes: "dict[LaneId, Lane]" = msgspec.field(default_factory=dict)
+    """That wait; the success path has none."""
+    leader_epoch: int | None = None
+    """Of the last message read."""
     told: Position | None = None
     """What the broker was told last; None when it has to be told again."""
-    committed: int | None = None
-    """The watermark that the broker acknowledged last."""
+    committed: Position | None = None
+    """What the broker acknowledged last."""
+    commits_sent: int = 0
+    commits_done: int = 0
+    """The latest of the commits sent that the broker acknowledged, and with it all before."""
+    processed: Position | None = None
+    """As it is now, or was at the last look."""
+    progressed_at: float = 0.0
+    """When a message was last seen to have become terminal, on the monotonic clock; 0 before the first."""
+    epoch: int = 0
+    """Counts the assignments of this process."""
     revoked: bool = False
 
     @property
     def name(self) -> str:
         return f"{self.topic}-{self.number}"
-
-    def advance(self, offset: int) -> bool:
-        """Whether the message at this offset has to be run; offsets come in ascending order."""
-        if offset < self.end:
-            return False
-        self.end = offset + 1
-        while self.known and self.known[0][1] <= offset:
-            del self.known[0]
-        return not (self.known and self.known[0][0] <= offset)

@@ -17,6 +17,7 @@ from kafkatrigger.api.frames import (
     PROTOCOL_VERSIONS,
     Attach,
     Batch,
+    End,
     FrameBuffer,
     FrameError,
     FromRuntime,
@@ -188,6 +189,12 @@ class RuntimeLink:
         if connection is not None:
             connection.send(frames.encode(batch))
             self._watch(connection)
+
+    def end(self, worker: int) -> None:
+        """Has the worker ended, whatever it runs; its end is reported like any other."""
+        if self._control is not None:
+            self._control.send(frames.encode(End(worker)))
+            self._watch(self._control)
 
     def detach(self, worker: int) -> None:
         """Ends the connection to a worker that does not keep to the protocol; its end is reported like any other."""

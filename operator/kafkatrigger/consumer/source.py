@@ -9,8 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from confluent_kafka.admin import AdminClient
 
 from kafkatrigger.api.consumer_config import ConsumerConfig
-from kafkatrigger.api.start_policy import StartPolicy
-from kafkatrigger.consumer import start
+from kafkatrigger.consumer import offsets, start
 from kafkatrigger.consumer.membership import Membership
 from kafkatrigger.consumer.offsets import Position, encode_metadata
 from kafkatrigger.consumer.partition import Partition
@@ -32,6 +31,8 @@ _PASSING = (
 
 Positions = list[tuple[Partition, Position]]
 
+REDRIVE_TIMEOUT = 1.0
+
 START_PATIENCE = 120.0
 """Seconds to ask where assigned partitions start, before the process ends without having skipped anything."""
 
@@ -42,24 +43,28 @@ COMMIT_PAUSE = 0.2
 class Source:
     """A member of the trigger's group.
 
-    `give_up` is called with the partitions that are being revoked. It finishes of them what it can and returns the
-    positions to commit. `tick` is called now and then where a callback of the client takes its time.
+    `give_up` is called with the partitions that are being revoked: it finishes of them what it can, and commits. `tick` is
+    called now and then where a callback of the client takes its time, `restore` with each partition that was assigned.
     """
 
     def __init__(
         self,
         config: ConsumerConfig,
-        policy: StartPolicy,
-        give_up: Callable[[list[Partition]], Positions],
+        policy: start.Policy,
+        give_up: Callable[[list[Partition]], None],
         on_error: Callable[[KafkaError], None],
         tick: Callable[[], None],
+        restore: Callable[[Partition], None],
     ) -> None:
         self._config = config
         self._policy = policy
         self._give_up = give_up
         self._on_error = on_error
         self._tick = tick
+        self._restore = restore
         self._paused = False
+        self._stopped: set[Partition] = set()
+        self._topics = list(config.topics)
         self._unsupported = False
         self.partitions: dict[tuple[str, int], Partition] = {}
         self.joined = False
@@ -83,8 +88,18 @@ class Source:
                 "logger": logging.getLogger("librdkafka"),
             }
         )
-        consumer.subscribe(self._config.topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        self._subscribe(consumer)
         return consumer
+
+    def _subscribe(self, consumer: Consumer) -> None:
+        consumer.subscribe(self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+
+    def also(self, topic: str) -> None:
+        """Consumes this topic besides, if it exists by now."""
+        if topic not in self._topics and topic not in self._absent([topic], REDRIVE_TIMEOUT):
+            log.info("the topic %s is consumed as well", topic)
+            self._topics.append(topic)
+            self._subscribe(self._consumer)
 
     def read(self, timeout: float) -> list[Message]:
         """Up to BATCH messages and reports; returns as soon as there is one, or empty after `timeout` seconds."""
@@ -112,11 +127,29 @@ class Source:
     def resume(self) -> None:
         """Undoes `pause`."""
         if self._paused:
-            self._consumer.resume(self._assignment())
             self._paused = False
+            self._consumer.resume(self._assignment())
+
+    def stop(self, partition: Partition) -> None:
+        """Nothing more is fetched of this partition; `go_on` undoes it."""
+        if partition not in self._stopped:
+            self._stopped.add(partition)
+            self._consumer.pause([_at(partition)])
+
+    def go_on(self, partition: Partition) -> None:
+        """Undoes `stop`."""
+        if partition in self._stopped:
+            self._stopped.discard(partition)
+            if not self._paused:
+                self._consumer.resume([_at(partition)])
+
+    @property
+    def stopped(self) -> int:
+        """How many partitions are stopped."""
+        return len(self._stopped)
 
     def _assignment(self) -> list[TopicPartition]:
-        return [TopicPartition(topic, number) for topic, number in self.partitions]
+        return [_at(partition) for partition in self.partitions.values() if partition not in self._stopped]
 
     def is_member(self) -> bool:
         """Whether it takes its part in the group: it was given partitions, or the coordinator knows of it.
@@ -141,6 +174,11 @@ class Source:
             if high >= 0:
                 ends[partition] = high
         return ends
+
+    def is_near_removal(self, partition: Partition, offset: int | None) -> bool:
+        """Whether the log's start has come close to this offset, as of the latest fetch: within a tenth of what is kept."""
+        low, high = self._consumer.get_watermark_offsets(_at(partition), cached=True)
+        return offset is not None and low > 0 and high > low and offset - low < (high - low) / 10
 
     def commit(self, positions: Positions) -> None:
         """Commits what changed, without waiting; what fails is committed again the next time."""
@@ -186,8 +224,11 @@ class Source:
 
     def absent_topics(self, timeout: float) -> list[str]:
         """Which of the topics do not exist; KafkaException where no broker answers."""
+        return self._absent(self._config.topics, timeout)
+
+    def _absent(self, topics: Iterable[str], timeout: float) -> list[str]:
         absent = []
-        for topic in self._config.topics:
+        for topic in topics:
             found = self._consumer.list_topics(topic, timeout=timeout).topics[topic]
             if found.error is not None and found.error.code() in _ABSENT:
                 absent.append(topic)
@@ -243,7 +284,10 @@ class Source:
         """What is under way was read from a log that is no more: this counts as another assignment."""
         partition.revoked = True
         self.rebalances += 1
-        anew = Partition(partition.topic, partition.number, 0, partition.reason, committed=partition.committed)
+        self._stopped.discard(partition)
+        anew = Partition(
+            partition.topic, partition.number, 0, partition.origin, offsets.start(0), epoch=partition.epoch + 1
+        )
         self.partitions[(partition.topic, partition.number)] = anew
         return anew
 
@@ -275,7 +319,10 @@ class Source:
         consumer.incremental_assign(positions)
         if self._paused and positions:
             consumer.pause(positions)
-        self.partitions |= {(each.topic, each.number): each for each in fresh}
+        for each in fresh:
+            each.epoch = self.rebalances
+            self.partitions[(each.topic, each.number)] = each
+            self._restore(each)
         self.joined = True
         log.info("assigned %s; now %d partitions", _names(assigned), len(self.partitions))
 
@@ -296,7 +343,7 @@ class Source:
     def _revoked(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
         self.rebalances += 1
         leaving = self._leaving(revoked)
-        self.commit_last(self._give_up(leaving))
+        self._give_up(leaving)
         self._forget(leaving)
         consumer.incremental_unassign(revoked)
         log.info("gave up %s; now %d partitions", _names(revoked), len(self.partitions))
@@ -315,11 +362,16 @@ class Source:
     def _forget(self, leaving: list[Partition]) -> None:
         for partition in leaving:
             partition.revoked = True
+            self._stopped.discard(partition)
             del self.partitions[(partition.topic, partition.number)]
 
 
 def _commit(partition: Partition, at: Position) -> TopicPartition:
     return TopicPartition(partition.topic, partition.number, at.watermark, encode_metadata(partition.reason, at))
+
+
+def _at(partition: Partition) -> TopicPartition:
+    return TopicPartition(partition.topic, partition.number)
 
 
 def _names(partitions: Iterable[Any]) -> str:

@@ -47,6 +47,15 @@ def source(common: Configuration, group_id: str, buffer_bytes: int, options: Map
     }
 
 
+def rereading(common: Configuration, group_id: str, buffer_bytes: int, options: Mapping[str, str]) -> Configuration:
+    """A reader beside the group: it is assigned positions, joins nothing and commits nothing."""
+    return {
+        **source(common, group_id, buffer_bytes // 4, options),
+        "group.protocol": "classic",  # a group it never joins
+        "fetch.wait.max.ms": 10,
+    }
+
+
 def group_protocol(name: str) -> Configuration:
     """`Consumer` or `Classic`, as librdkafka wants it said."""
     if name == "Consumer":
