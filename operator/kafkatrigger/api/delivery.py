@@ -8,6 +8,7 @@ from kafkatrigger.api.quantities import seconds
 from kafkatrigger.api.schema import Duration, Model, Quantity, TopicName, refuse_unless
 
 _TIMEOUT = "delivery.timeout lies between 100ms and 1h"
+_RATIO = "delivery.breaker.failureRatio is less than 1, or nothing could exceed it: lower it, or set breaker.enabled to false"
 _WINDOW = "delivery.breaker.window lies between 1s and 1h"
 
 
@@ -61,10 +62,10 @@ class Breaker(Model):
     minimum_keys: int = Field(
         default=10, ge=1, le=10_000, description="Keys that have to have failed: one poisoned key is no breakdown."
     )
-    failure_ratio: float = Field(
+    failure_ratio: Annotated[float, _one_rule("self < 1.0", _RATIO)] = Field(
         default=0.5,
         ge=0,
-        le=0.99,
+        le=1,
         description="Share of the messages in the window that fail for good, above which it stops.",
     )
 
@@ -72,6 +73,12 @@ class Breaker(Model):
     @classmethod
     def _window(cls, value: str) -> str:
         refuse_unless(1 <= seconds(value) <= 3600, _WINDOW)
+        return value
+
+    @field_validator("failure_ratio")
+    @classmethod
+    def _ratio(cls, value: float) -> float:
+        refuse_unless(value < 1, _RATIO)
         return value
 
 

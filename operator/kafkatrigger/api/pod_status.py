@@ -76,7 +76,8 @@ class PodStatus(msgspec.Struct, rename="camel"):
     parked_keys: int = 0
     """Keys that wait, for a retry or for a decision."""
     blocked_message: str = ""
-    """What a person should know about the blocked keys, as a sentence that holds no key."""
+    """What a person should know about the blocked keys, as a sentence that holds no key. It goes into the trigger's
+    status, so it has nothing in it that changes all the time."""
     breaker_open: bool = False
     """Too much fails: one message at a time probes."""
     dead_letter_problem: str = ""

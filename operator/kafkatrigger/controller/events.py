@@ -4,7 +4,7 @@ import hashlib
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -44,8 +44,12 @@ class Notice:
     message: str
 
 
-_KEYS_RELEASED = Notice("Normal", "KeysReleased", "no key is blocked any more")
-_LETTERS_TAKEN = Notice("Normal", "DeadLetterAvailable", "the dead-letter topic takes records again")
+_CONCERNS: Mapping[str, Notice | None] = {
+    KEYS_BLOCKED: Notice("Normal", "KeysReleased", "no key is blocked any more"),
+    DEAD_LETTER_UNAVAILABLE: Notice("Normal", "DeadLetterAvailable", "the dead-letter topic takes records again"),
+    WARNING: None,
+}
+"""Conditions that are there only while they apply, and what is told when they go. FailureRateHigh is a matter of Ready."""
 
 
 def transitions(before: Iterable[Body], after: Iterable[Body]) -> Iterator[Notice]:
@@ -53,10 +57,10 @@ def transitions(before: Iterable[Body], after: Iterable[Body]) -> Iterator[Notic
     before, after = list(before), list(after)
     yield from _suspension(before, after)
     yield from _acceptance(before, after)
-    yield from _readiness(find(before, READY) or {}, find(after, READY) or {})
-    yield from _concern(find(before, KEYS_BLOCKED), find(after, KEYS_BLOCKED), _KEYS_RELEASED)
-    yield from _concern(find(before, DEAD_LETTER_UNAVAILABLE), find(after, DEAD_LETTER_UNAVAILABLE), _LETTERS_TAKEN)
-    yield from _concern(find(before, WARNING), find(after, WARNING), None)
+    ready = find(after, READY) or {}
+    yield from _readiness(find(before, READY) or {}, ready)
+    for kind, end in _CONCERNS.items():
+        yield from _concern(find(before, kind), find(after, kind), end, ready.get("reason", ""))
 
 
 def _suspension(before: list[Body], after: list[Body]) -> Iterator[Notice]:
@@ -86,9 +90,9 @@ def _readiness(was: Body, is_now: Body) -> Iterator[Notice]:
         yield Notice("Warning", reason, message)
 
 
-def _concern(was: Body | None, is_now: Body | None, end: Notice | None) -> Iterator[Notice]:
-    """A condition that is there only while it applies came, got another reason, or went."""
-    if is_now and (not was or was["reason"] != is_now["reason"]):
+def _concern(was: Body | None, is_now: Body | None, end: Notice | None, of_ready: str) -> Iterator[Notice]:
+    """A condition that is there only while it applies came, got another reason, or went; not what Ready tells already."""
+    if is_now and (not was or was["reason"] != is_now["reason"]) and is_now["reason"] != of_ready:
         yield Notice("Warning", is_now["reason"], is_now["message"])
     if was and not is_now and end:
         yield end

@@ -38,6 +38,7 @@ RULES = [
         for to in (lambda topic: {"response": {"topic": topic}}, lambda topic: {"delivery": {"deadLetter": {"topic": topic}}})
     ],
     ("spec.source.filter", " \t\n", "value.temperature > 80", "source.filter is blank: write an expression"),
+    ("spec.delivery.breaker.failureRatio", 1, 0.99, "delivery.breaker.failureRatio is less than 1, or nothing could exceed it"),
     ("spec.delivery.breaker.window", "999ms", "1s", "delivery.breaker.window lies between 1s and 1h"),
     ("spec.delivery.breaker.window", "1h1s", "1h", "delivery.breaker.window lies between 1s and 1h"),
     ("spec.kafka.options", {"socket.timeout.ms": "9"}, {"socket.timeout.ms": "10"}, "socket.timeout.ms 10 to 300000"),
@@ -94,7 +95,7 @@ SCHEMA = [
     ("spec.delivery.retry.attempts", 0, "greater than or equal to 1"),
     ("spec.delivery.guarantee", "AtMostOnce", "supported values"),
     ("spec.delivery.onFailure", "Ignore", "supported values"),
-    ("spec.delivery.breaker.failureRatio", 1, "less than or equal to 0.99"),
+    ("spec.delivery.breaker.failureRatio", -0.1, "greater than or equal to 0"),
     ("spec.delivery.breaker.minimumKeys", 0, "greater than or equal to 1"),
     ("spec.source.filter", "x" * 4097, "may not be more than 4096"),
     ("spec.scaling.replicas", -1, "greater than or equal to 0"),

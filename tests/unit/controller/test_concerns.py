@@ -112,6 +112,11 @@ def test_a_pod_that_is_missing_cannot_tell() -> None:
     assert after(seen(WELL, desired=2), before)["blockedKeys"] == {"count": 2}
 
 
+def test_a_pod_of_a_rollout_may_hold_the_blocked_partition() -> None:
+    before = after(seen(BLOCKED))
+    assert after(seen(WELL, STARTING, desired=1), before)["blockedKeys"] == {"count": 2}
+
+
 def test_keys_stay_blocked_while_no_pod_runs() -> None:
     before = after(seen(BLOCKED))
     found = after(seen(suspended=True), before)

@@ -36,14 +36,17 @@ INVALID = conditions("False", "InvalidSpec", accepted="False", accepted_reason="
 SUSPENDED = conditions("False", "Suspended", suspended=True)
 
 
-def with_concern(kind: str, reason: str, message: str = "m") -> Conditions:
-    return [*WELL, {"type": kind, "status": "True", "reason": reason, "message": message}]
+def with_concern(kind: str, reason: str, message: str = "m", ready: Conditions = WELL) -> Conditions:
+    return [*ready, {"type": kind, "status": "True", "reason": reason, "message": message}]
 
 
 BLOCKED = with_concern("KeysBlocked", "KeysBlocked", "2 keys")
 MORE_BLOCKED = with_concern("KeysBlocked", "KeysBlocked", "3 keys")
 FULL = with_concern("KeysBlocked", "PartitionStopped")
 NO_LETTERS = with_concern("DeadLetterUnavailable", "DeadLetterUnavailable")
+NO_LETTERS_AT_ALL = with_concern(
+    "DeadLetterUnavailable", "DeadLetterUnavailable", ready=conditions("False", "DeadLetterUnavailable")
+)
 EXPIRING = with_concern("Warning", "RetentionNear")
 
 
@@ -74,6 +77,7 @@ EXPIRING = with_concern("Warning", "RetentionNear")
         (BLOCKED, WELL, [("Normal", "KeysReleased")]),
         (WELL, NO_LETTERS, [("Warning", "DeadLetterUnavailable")]),
         (NO_LETTERS, WELL, [("Normal", "DeadLetterAvailable")]),
+        (NEW, NO_LETTERS_AT_ALL, [("Warning", "DeadLetterUnavailable")]),
         (WELL, EXPIRING, [("Warning", "RetentionNear")]),
         (EXPIRING, WELL, []),
         (WELL, conditions("False", "StoppedOnFailure"), [("Warning", "NotReady")]),
