@@ -1,6 +1,8 @@
 """How fast one worker is: messages a second over its socket, for a trivial function on JSON of about 150 bytes.
 
-    python benchmarks/frames.py [--messages N] [--batch N] [--ahead N]
+    python benchmarks/frames.py [plain|filter|filtered|batch|async ...] [--messages N] [--batch N] [--ahead N]
+
+`filter` passes every message and `filtered` none; `async` waits 5 ms for each message, with 1,000 keys.
 
 It plays the consumer, but only encodes and decodes frames, so what it measures is the runtime.
 """
@@ -34,13 +36,30 @@ from kafkatrigger.api.frames import (
     WorkerState,
 )
 
-FUNCTION = """
-def handler(message):
+FUNCTIONS = """
+import asyncio
+from kafkatrigger import batch
+
+def plain(message):
     reading = message.value
     reading["result"] = reading["value"] * 2
     return reading
+
+@batch(size=100)
+def in_batches(messages):
+    return [plain(message) for message in messages]
+
+async def waiting(message):
+    await asyncio.sleep(0.005)
+    return plain(message)
 """
-WORK = Work("trivial:handler", "JSON", "String", "Key", 30_000, False)
+CASES = {
+    "plain": ("plain", ""),
+    "filter": ("plain", "value.value < 80"),
+    "filtered": ("plain", "value.value > 80"),
+    "batch": ("in_batches", ""),
+    "async": ("waiting", ""),
+}
 
 
 class Peer:
@@ -66,52 +85,57 @@ class Peer:
 
 
 def main() -> None:
-    """Prints one line: messages a second, and what each cost the worker, which other load on the machine hardly moves."""
+    """Prints a line for each case: messages a second, and what each cost the worker, which other load hardly moves."""
     options = _options()
     with tempfile.TemporaryDirectory() as directory:
-        Path(directory, "trivial.py").write_text(FUNCTION)
-        with _runtime(Path(directory)) as (process, path):
-            worker = _attach(path)
-            batch = _batch(options.batch)
-            _run(worker, batch, options.batch, 20, options.ahead)
-            rounds = options.messages // options.batch
-            begin, cpu_begin = time.perf_counter(), _worker_cpu(process)
-            _run(worker, batch, options.batch, rounds, options.ahead)
-            seconds, cpu = time.perf_counter() - begin, _worker_cpu(process) - cpu_begin
+        Path(directory, "functions.py").write_text(FUNCTIONS)
+        for case in options.cases or CASES:
+            with _runtime(Path(directory)) as (process, path):
+                print(f"{case:10}{_measured(case, process, path, options)}")
+    print(f"through one worker, in frames of {options.batch}, {options.ahead} of them ahead")
+
+
+def _measured(case: str, process: subprocess.Popen[bytes], path: Path, options: argparse.Namespace) -> str:
+    worker = _attach(path, case)
+    batches = _batches(options.batch, options.ahead)
+    _run(worker, batches, options.batch, 20, options.ahead)
+    rounds = options.messages // options.batch // (5 if case == "async" else 1)
+    begin, cpu_begin = time.perf_counter(), _worker_cpu(process)
+    _run(worker, batches, options.batch, rounds, options.ahead)
+    seconds, cpu = time.perf_counter() - begin, _worker_cpu(process) - cpu_begin
     count = rounds * options.batch
-    print(
-        f"{count / seconds:,.0f} messages/s through one worker, {cpu / count * 1e6:.2f} us of its CPU for each; "
-        f"frames of {options.batch}, {options.ahead} ahead"
-    )
+    return f"{count / seconds:11,.0f} messages/s, {cpu / count * 1e6:6.2f} us of its CPU for each"
 
 
-def _attach(path: Path) -> Peer:
+def _attach(path: Path, case: str) -> Peer:
+    function, expression = CASES[case]
     control = Peer(path)
-    control.send(Hello(list(frames.PROTOCOL_VERSIONS), "bench", WORK))
+    work = Work(f"functions:{function}", "JSON", "String", "Key", 30_000, False, expression)
+    control.send(Hello(list(frames.PROTOCOL_VERSIONS), "bench", work))
     welcome = control.receive()
     assert isinstance(welcome, Welcome)
-    while control.receive() != WorkerState(0, "ready"):
-        pass
+    while (state := control.receive()) != WorkerState(0, "ready"):
+        assert not (isinstance(state, WorkerState) and state.state == "failed"), state
     worker = Peer(path)
     worker.control = control
     worker.send(Attach(welcome.session, 0))
     return worker
 
 
-def _run(worker: Peer, batch: bytes, size: int, rounds: int, ahead: int) -> None:
-    """Sends the same batch again and again, with a few of them under way."""
+def _run(worker: Peer, batches: list[bytes], size: int, rounds: int, ahead: int) -> None:
+    """Sends the same batches again and again, with a few of them under way."""
     free = threading.Semaphore(ahead)
 
     def send() -> None:
-        for _ in range(rounds):
+        for number in range(rounds):
             free.acquire()
-            worker.socket.sendall(batch)
+            worker.socket.sendall(batches[number % len(batches)])
 
     sender = threading.Thread(target=send)
     sender.start()
-    for _ in range(rounds):
-        answered = 0
-        while answered < size:
+    answered = 0
+    for finished in range(1, rounds + 1):
+        while answered < finished * size:
             results = worker.receive()
             assert isinstance(results, Results)
             answered += len(results.outcomes)
@@ -125,7 +149,7 @@ def _worker_cpu(runtime: subprocess.Popen[bytes]) -> float:
     return int(Path(f"/proc/{children[0]}/schedstat").read_text().split()[0]) / 1e9
 
 
-def _batch(size: int) -> bytes:
+def _batches(size: int, count: int) -> list[bytes]:
     value = {
         "id": 12345678,
         "time": "2026-06-01T12:00:00.000Z",
@@ -136,14 +160,16 @@ def _batch(size: int) -> bytes:
     value["note"] = "x" * (150 - len(orjson.dumps(value)) - 10)
     data = orjson.dumps(value)
     records: list[Record] = [
-        (0, offset, 1_780_000_000_000, 1, b"key-%d" % (offset % 1000), data, None) for offset in range(size)
+        (0, offset, 1_780_000_000_000, 1, b"key-%d" % (offset % 1000), data, None) for offset in range(size * count)
     ]
-    return frames.encode(Batch(1, [("readings", 0)], records))
+    parts = [records[begin : begin + size] for begin in range(0, len(records), size)]
+    return [frames.encode(Batch(number, [("readings", 0)], part)) for number, part in enumerate(parts, 1)]
 
 
 @contextmanager
 def _runtime(directory: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     path = directory / "runtime.sock"
+    path.unlink(missing_ok=True)
     process = subprocess.Popen(
         [sys.executable, "-m", "kafkatrigger.runtime", "--socket", str(path), "--workers", "1"],
         env={**os.environ, "PYTHONPATH": str(directory), "KAFKATRIGGER_LOG_LEVEL": "ERROR"},
@@ -159,6 +185,7 @@ def _runtime(directory: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", choices=[*CASES, []], help="all unless some are named")
     parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--batch", type=int, default=500)
     parser.add_argument("--ahead", type=int, default=8, help="batches under way")

@@ -2,9 +2,9 @@
 
 What a transformation needs is importable from here and nothing else is::
 
-    from kafkatrigger import Message, Permanent, Result, Retriable
+    from kafkatrigger import Failure, Message, Permanent, Result, Retriable, batch
 """
 
-from kafkatrigger.runtime.function import Message, Permanent, Result, Retriable
+from kafkatrigger.runtime.function import Failure, Message, Permanent, Result, Retriable, batch
 
-__all__ = ["Message", "Permanent", "Result", "Retriable"]
+__all__ = ["Failure", "Message", "Permanent", "Result", "Retriable", "batch"]

@@ -23,6 +23,14 @@ DecodeError = ValueError
 _EXPECTED: dict[Format, str] = {"JSON": "JSON", "String": "UTF-8 text", "Bytes": "bytes"}
 
 
+class InvalidMessage(Exception):  # noqa: N818 - named as the reason it becomes
+    """A record is not valid for its format."""
+
+    def __init__(self, failure: Failed) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
 def invalid_message(value_format: Format, key_format: Format, value: bytes | None, key: bytes | None) -> Failed:
     """Names what is wrong with a message that failed to decode: the first of value and key that is at fault."""
     for part, kind, data in (("value", value_format, value), ("key", key_format, key)):

@@ -8,6 +8,7 @@ a value                         one response with that value and the source's ke
 `Result(...)`                   one response; `Result(None)` is a tombstone
 a list of nothing but `Result`  several responses, in order
 a generator                     several responses: each item is a value or a `Result`
+`Failure(...)`                  a failure, as if it had been raised
 ==============================  =======================================================
 """
 
@@ -20,7 +21,7 @@ import orjson
 from kafkatrigger.api.frames import Format, Headers, Outcome, Output, Outputs
 
 from .errors import kind_of
-from .function import SOURCE_KEY, Result
+from .function import SOURCE_KEY, Failure, Result
 
 Encode = Callable[[Any], bytes]
 
@@ -45,15 +46,31 @@ class ResultEncoder:
     def outcome(self, result: Any) -> Outcome:
         """The outcome for anything that a function may return; InvalidResult for the rest.
 
-        Runs generators, and so lets any exception of the user's code pass.
+        Runs generators, and so lets any exception of the user's code pass; a `Failure` is raised as one.
         """
+        if type(result) in self.plain:
+            return self._plain(result)
         if isinstance(result, GeneratorType):
-            return _combined([self._output(item) for item in result if item is not None])
+            return self.several(result)
+        if type(result) is Failure:
+            raise result.exception()
         if isinstance(result, list) and result and type(result[0]) is Result:
             return _combined([self._output(item) for item in _only_results(result)])
         return None if result is None else _combined([self._output(result)])
 
+    def _plain(self, result: Any) -> bytes:
+        try:
+            return self.plain_value(result)
+        except (TypeError, ValueError):
+            return self.value(result)
+
+    def several(self, items: Iterable[Any]) -> Outcome:
+        """The outcome for what a generator yields."""
+        return _combined([self._output(item) for item in items if item is not None])
+
     def _output(self, item: Any) -> Output:
+        if type(item) is Failure:
+            raise item.exception()
         if type(item) is not Result:
             return Output(self.value(item))
         value = None if item.value is None else self.value(item.value)
@@ -119,7 +136,7 @@ def _checked_partition(partition: Any) -> int | None:
 def _json(value: Any) -> bytes:
     if isinstance(value, CoroutineType):
         value.close()
-        raise InvalidResult("the function returned a coroutine: this version runs ordinary functions only")
+        raise InvalidResult("the function returned a coroutine: declare it with async def, or run it to its end")
     try:
         return orjson.dumps(value, _json_default, _JSON_OPTIONS)
     except orjson.JSONEncodeError as error:

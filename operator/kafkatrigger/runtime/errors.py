@@ -11,6 +11,10 @@ MESSAGE_LIMIT = 1000
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
+class FilterFailed(Exception):  # noqa: N818 - named as the reason it becomes
+    """The filter cannot tell whether a message runs; the text says why."""
+
+
 def bounded(text: str, limit: int = MESSAGE_LIMIT) -> str:
     """The text, cut to `limit` characters. Lone surrogates, which no encoder takes, become question marks."""
     text = text.encode(errors="replace").decode()

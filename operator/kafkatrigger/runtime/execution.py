@@ -1,37 +1,31 @@
-"""Running the messages of a batch through the function."""
+"""Running the messages of a batch through a function that takes one at a time."""
 
-import logging
-import traceback
-
-from kafkatrigger.api.frames import Batch, Failed, NotRun, Outcome, Work
+from kafkatrigger.api.frames import Batch, NotRun, Outcome, Work
 
 from .decode import DECODERS, DecodeError, invalid_message
-from .encode import InvalidResult, ResultEncoder, outcome_size
-from .errors import bounded, class_name, innermost_line, text_of
-from .function import Message, Permanent
+from .encode import ResultEncoder, outcome_size
+from .failures import Failures
+from .function import Message
 from .lanes import Lanes
-from .loading import Function
+from .loading import Accepts, Function
 from .progress import Progress
-from .results import ResultStream
+from .results import FLUSH_BYTES, ResultStream
 
 NOT_RUN = NotRun()
-FLUSH_BYTES = 1 << 20
-OUTCOME_BYTES = 64 << 20
-"""Far more than brokers take, far less than a frame may have."""
-TOO_LARGE = Failed("InvalidResult", "InvalidResult", "the function returned more than 64 MiB: return less", True)
-log = logging.getLogger("kafkatrigger.runtime")
 
 
 class Execution:
     """The function at work for one connection."""
 
-    def __init__(self, work: Work, function: Function, progress: Progress, results: ResultStream) -> None:
+    def __init__(
+        self, work: Work, function: Function, accepts: Accepts | None, progress: Progress, results: ResultStream
+    ) -> None:
         self._work = work
-        self._function = function
-        self._package = work.function.partition(":")[0].partition(".")[0]
+        self._function = function if accepts is None else _filtered(function, accepts)
         self._progress = progress
         self._results = results
         self._lanes = Lanes(work.ordering)
+        self._failures = Failures(work, self._lanes)
         self._encoder = ResultEncoder(work.value_format, work.key_format)
 
     def run(self, batch: Batch) -> None:
@@ -40,20 +34,21 @@ class Execution:
         The one hot loop of the runtime: half a million rounds a second. What it uses is local, what seldom happens is
         in methods, and nothing that is C is wrapped in Python.
         """
-        function, encoder, lanes = self._function, self._encoder, self._lanes
+        function, encoder, lanes, failures = self._function, self._encoder, self._lanes, self._failures
         decode_value, decode_key = DECODERS[self._work.value_format], DECODERS[self._work.key_format]
         plain, encode_plain, skip_tombstones = encoder.plain, encoder.plain_value, self._work.skip_tombstones
         words, held, sources = self._progress.words, lanes.held, batch.sources
         append = self._results.begin(batch.id, batch.records).append
         room = FLUSH_BYTES
         outcome: Outcome
-        lanes.begin_batch(batch.id, batch.seen)
+        lanes.release(sources, batch.released)
         base = self._progress.begin(batch.id, len(batch.records))
 
-        for number, (source, offset, timestamp, attempt, key, value, headers) in enumerate(batch.records, base):
+        for number, record in enumerate(batch.records, base):
             words[0] = number
+            source, offset, timestamp, attempt, key, value, headers = record
             topic, partition = sources[source]
-            if held and not lanes.admits(topic, partition, key):
+            if held and not lanes.admits(sources[source], key):
                 append(NOT_RUN)
                 continue
             if value is None and skip_tombstones:
@@ -71,8 +66,8 @@ class Execution:
                     attempt,
                 )
             except DecodeError:
-                outcome = invalid_message(self._work.value_format, self._work.key_format, value, key)
-                append(self._failed(outcome, topic, partition, key, offset, attempt))
+                failure = invalid_message(self._work.value_format, self._work.key_format, value, key)
+                append(failures.note(failure, sources[source], record))
                 continue
             try:
                 result = function(message)
@@ -88,52 +83,26 @@ class Execution:
                     outcome = encoder.outcome(result)
                     room -= outcome_size(outcome)
             except BaseException as error:  # noqa: BLE001 - a function that calls sys.exit() has failed, no more
-                append(self._failed(self._failure(error), topic, partition, key, offset, attempt, error))
+                append(failures.of(error, sources[source], record))
                 continue
             if room < 0:
                 room = FLUSH_BYTES
-                append(self._bounded(outcome, topic, partition, key, offset, attempt))
+                append(failures.bounded(outcome, sources[source], record))
                 self._flush()
                 continue
             append(outcome)
         self._flush()
+
+    def clear(self) -> None:
+        """Notes that nothing runs, at the end of the connection."""
+        self._progress.clear()
 
     def _flush(self) -> None:
         """Sends the outcomes with the clock stopped: waiting for the consumer is not the function's fault."""
         self._progress.clear()
         self._results.flush()
 
-    def _bounded(
-        self, outcome: Outcome, topic: str, partition: int, key: bytes | None, offset: int, attempt: int
-    ) -> Outcome:
-        if outcome_size(outcome) <= OUTCOME_BYTES:
-            return outcome
-        return self._failed(TOO_LARGE, topic, partition, key, offset, attempt)
 
-    def _failure(self, error: BaseException) -> Failed:
-        if isinstance(error, InvalidResult):
-            return Failed("InvalidResult", "InvalidResult", bounded(str(error)), True)
-        where = innermost_line(error.__traceback__, self._package)
-        text = text_of(error)
-        message = f"{bounded(text, 800)} ({where})" if where else text
-        return Failed("FunctionFailed", class_name(error), bounded(message.strip()), isinstance(error, Permanent))
-
-    def _failed(
-        self,
-        failure: Failed,
-        topic: str,
-        partition: int,
-        key: bytes | None,
-        offset: int,
-        attempt: int,
-        error: BaseException | None = None,
-    ) -> Failed:
-        """Holds the lane and logs the failure: its class and place, since its text may quote the message."""
-        self._lanes.hold(topic, partition, key)
-        where = innermost_line(error.__traceback__, self._package) if error else ""
-        facts = {"topic": topic, "partition": partition, "offset": offset, "attempt": attempt}
-        facts |= {"reason": failure.reason, "error": failure.error_class} | ({"where": where} if where else {})
-        log.warning("a message failed", extra=facts)
-        if error is not None and log.isEnabledFor(logging.DEBUG):
-            log.debug("".join(traceback.format_tb(error.__traceback__)), extra=facts)
-        return failure
+def _filtered(function: Function, accepts: Accepts) -> Function:
+    """The function for messages that pass; the others have no result, as if it had returned None."""
+    return lambda message: function(message) if accepts(message) else None

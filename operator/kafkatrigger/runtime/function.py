@@ -1,11 +1,14 @@
-"""What a transformation sees and may say: the message, results, and the two kinds of failure."""
+"""What a transformation sees and may say: the message, results, failures, and that it takes messages in batches."""
 
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgspec
 
 Headers = list[tuple[str, bytes | None]]
+AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
+LARGEST_BATCH = 1000
 
 
 class Message(msgspec.Struct, gc=False):
@@ -64,3 +67,50 @@ class Retriable(Exception):  # noqa: N818 - reads as a word in the functions tha
 
 class Permanent(Exception):  # noqa: N818
     """Raise it for a failure that no further attempt can cure: the message fails at once."""
+
+
+class Failure(msgspec.Struct):
+    """Returned in place of a result: this message failed, as if the function had raised for it alone.
+
+    It is for batch functions, whose other messages it leaves untouched.
+    """
+
+    error: Exception | str
+    """An exception, which may be one that was caught, or a sentence."""
+    permanent: bool = False
+    """No further attempt can cure it."""
+
+    def exception(self) -> Permanent | Retriable:
+        """What a function that runs one message would have raised."""
+        permanent = self.permanent or isinstance(self.error, Permanent)
+        exception = Permanent(str(self.error)) if permanent else Retriable(str(self.error))
+        exception.__cause__ = self.error if isinstance(self.error, Exception) else None
+        return exception
+
+
+class Batching(msgspec.Struct, frozen=True):
+    """How `batch` was called."""
+
+    size: int
+    same_key: bool
+
+
+def batch(*, size: int = 100, same_key: bool = False) -> Callable[[AnyFunction], AnyFunction]:
+    """Has a function take a list of messages and return a list with the result of each, in the same order.
+
+    `size` is the most that one call gets (1 to 1,000); how many it is depends on what has arrived. A call has one
+    message of each key, so that keys stay in order whatever fails; with `same_key` it may have several, in order.
+    """
+    if not 1 <= size <= LARGEST_BATCH:
+        raise ValueError(f"batch(size={size}): the size of a batch is between 1 and {LARGEST_BATCH}")
+
+    def mark(function: AnyFunction) -> AnyFunction:
+        function.__kafkatrigger_batch__ = Batching(size, same_key)  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+def batching_of(function: Any) -> Batching | None:
+    """What `batch` said of a function; None for one that takes single messages."""
+    return getattr(function, "__kafkatrigger_batch__", None)

@@ -1,5 +1,7 @@
 """Which messages have to wait because an earlier one of their lane failed."""
 
+from collections.abc import Iterable
+
 from kafkatrigger.api.frames import Ordering
 
 Lane = tuple[str, int, bytes | None]
@@ -10,40 +12,34 @@ class Lanes:
 
     A lane is a key of a partition, or a partition, or there are none, as the trigger's ordering says. The consumer
     has several batches under way: after a failure the later messages of the lane are in them already, and must not run
-    before the consumer has decided about the first. A batch that was sent with all answers up to that failure known
-    comes after its decision.
+    before the consumer has decided about the first. It names the lane in `released` when it has, and when all that was
+    under way of the lane was answered; so no more lanes are held than have messages under way or awaiting a decision.
     """
 
     def __init__(self, ordering: Ordering) -> None:
         self._ordering = ordering
-        self.held: dict[Lane, int] = {}
-        """The batch in which a message of the lane last failed or was not run."""
-        self._batch = 0
+        self.held: set[Lane] = set()
 
-    def begin_batch(self, batch: int, seen: int) -> None:
-        """Releases the lanes whose last answers the consumer had seen when it sent this batch."""
-        self._batch = batch
-        if self.held:
-            for lane in [lane for lane, held in self.held.items() if held <= seen]:
-                del self.held[lane]
+    def release(self, sources: list[tuple[str, int]], released: Iterable[tuple[int, bytes | None]]) -> None:
+        """Lets lanes go on, which a batch names by index into its sources and key; those not held are ignored."""
+        for source, key in released:
+            if 0 <= source < len(sources):
+                self.held.discard((*sources[source], key))
 
-    def admits(self, topic: str, partition: int, key: bytes | None) -> bool:
-        """Whether the message may run; one that may not holds its lane as a failure does."""
-        lane = self._lane(topic, partition, key)
-        if lane is None or lane not in self.held:
-            return True
-        self.held[lane] = self._batch
-        return False
+    def admits(self, source: tuple[str, int], key: bytes | None) -> bool:
+        """Whether a message of this topic, partition and key may run."""
+        return not self.held or self.of(source, key) not in self.held
 
-    def hold(self, topic: str, partition: int, key: bytes | None) -> None:
+    def hold(self, source: tuple[str, int], key: bytes | None) -> None:
         """The message failed: whatever follows in its lane waits."""
-        lane = self._lane(topic, partition, key)
+        lane = self.of(source, key)
         if lane is not None:
-            self.held[lane] = self._batch
+            self.held.add(lane)
 
-    def _lane(self, topic: str, partition: int, key: bytes | None) -> Lane | None:
+    def of(self, source: tuple[str, int], key: bytes | None) -> Lane | None:
+        """The lane of a message; None where nothing has to wait for it."""
         if self._ordering == "Partition":
-            return topic, partition, None
+            return (*source, None)
         if self._ordering == "Key" and key is not None:  # b"" is a key like any other
-            return topic, partition, key
+            return (*source, key)
         return None

@@ -1,4 +1,4 @@
-"""Finding the function that a trigger names, and saying why that failed.
+"""Finding the function that a trigger names and how it is to be run, and saying why that failed.
 
 Modules are looked for where Python does: the working directory of the runtime, PYTHONPATH, installed packages.
 """
@@ -11,9 +11,10 @@ from operator import attrgetter
 from typing import Any
 
 from .errors import bounded, class_name, innermost_line, kind_of, text_of
-from .function import Message
+from .function import Message, batching_of
 
-Function = Callable[[Message], Any]
+Function = Callable[..., Any]
+Accepts = Callable[[Message], bool]
 _CORRECT = "correct spec.transformation.function"
 
 
@@ -72,13 +73,28 @@ def _attribute(module: Any, attribute: str) -> Any:
 def _checked(function: Any) -> Function:
     if not callable(function):
         raise LoadError(f"it is {kind_of(function)}, not a function: {_CORRECT}")
-    if _is_async(function) or _is_async(getattr(function, "__call__", None)):  # noqa: B004 - the method is what counts
-        raise LoadError("it is an async function, which this version does not run: make it an ordinary one (def)")
+    if batching_of(function) is not None and (is_async(function) or _is_generator(function)):
+        raise LoadError("a batch function is an ordinary one that returns a list: it has neither async nor yield")
     checked: Function = function
     return checked
 
 
-def _is_async(function: Any) -> bool:
+def is_async(function: Any) -> bool:
+    """Whether calling the function yields something to await or to iterate over on an event loop."""
+    return _has(function, inspect.iscoroutinefunction) or is_async_generator(function)
+
+
+def is_async_generator(function: Any) -> bool:
+    """Whether the function is `async def` with `yield` in it."""
+    return _has(function, inspect.isasyncgenfunction)
+
+
+def _is_generator(function: Any) -> bool:
+    return _has(function, inspect.isgeneratorfunction)
+
+
+def _has(function: Any, kind: Callable[[Any], bool]) -> bool:
+    """Whether a function, or the `__call__` of an object, is of a kind; looks through functools.partial."""
     while isinstance(function, partial):
         function = function.func
-    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+    return kind(function) or kind(getattr(function, "__call__", None))  # noqa: B004 - the method is what counts

@@ -30,7 +30,14 @@ class Notice(msgspec.Struct):
 
     state: Literal["ready", "failed", "detached"]
     message: str = ""
+    is_async: bool = False
+    """With `ready`: the function runs on an event loop, which cancels what overruns its timeout by itself."""
 
     def line(self) -> bytes:
         """The notice as it is sent."""
         return msgspec.json.encode(self) + b"\n"
+
+
+def overrun(timeout: float) -> str:
+    """What is said of a message that exceeds the timeout (seconds), whoever notices it."""
+    return f"the function ran for longer than the {timeout:g} s that spec.delivery.timeout allows"

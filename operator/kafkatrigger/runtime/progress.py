@@ -5,8 +5,8 @@ word, which no reader ever sees half written: the number of the message among al
 when none runs. How long it runs is for the supervisor to see, which looks often enough and has the time to read a
 clock; so a note costs the worker 0.05 microseconds.
 
-Each slot holds one running message. A synchronous function uses slot 0 alone; the others are for messages that wait
-side by side in one worker.
+Each slot holds one running message. A function that takes one message at a time uses slot 0 alone; the others are for
+messages that run side by side in one worker.
 """
 
 import mmap
@@ -16,11 +16,12 @@ from dataclasses import dataclass
 
 SLOTS = 1024
 
-# Three words for each slot, then one for all.
+# Three words for each slot, then two for all.
 _BATCHES = SLOTS
 _BASES = 2 * SLOTS
 _STARTED = 3 * SLOTS
-_SIZE = (3 * SLOTS + 1) * 8
+_BLOCKING = 3 * SLOTS + 1
+_SIZE = (3 * SLOTS + 2) * 8
 
 
 @dataclass(frozen=True)
@@ -42,17 +43,34 @@ class Progress:
 
     def begin(self, batch: int, size: int, slot: int = 0) -> int:
         """Notes the batch that the starts to come belong to, and returns its base. Nothing runs in the slot yet."""
-        words = self.words
-        base = words[_STARTED] + 1
+        words, base = self.words, self.reserve(size)
         words[slot] = 0
         words[_BATCHES + slot] = batch
         words[_BASES + slot] = base
-        words[_STARTED] += size
         return base
 
-    def clear(self, slot: int = 0) -> None:
-        """Notes that nothing runs in the slot."""
-        self.words[slot] = 0
+    def reserve(self, size: int) -> int:
+        """The first of so many numbers that no message has had yet."""
+        base = self.words[_STARTED] + 1
+        self.words[_STARTED] += size
+        return base
+
+    def start(self, slot: int, batch: int, base: int, index: int) -> None:
+        """Notes the start of one message in a slot: for functions that run several at once."""
+        words = self.words
+        words[slot] = 0  # no reader takes the number of one batch for another's
+        words[_BATCHES + slot] = batch
+        words[_BASES + slot] = base
+        words[slot] = base + index
+
+    def clear(self, slots: int = 1) -> None:
+        """Notes that nothing runs in the first slots."""
+        for slot in range(slots):
+            self.words[slot] = 0
+
+    def note_blocking(self, slot: int | None) -> None:
+        """Notes whose message keeps the event loop from running anything else."""
+        self.words[_BLOCKING] = 0 if slot is None else slot + 1
 
     @property
     def has_begun(self) -> bool:
@@ -61,14 +79,19 @@ class Progress:
 
     def running(self) -> list[Running]:
         """What runs now, or ran when the worker died."""
-        words = self.words
-        running = []
-        for slot, number in enumerate(words[:SLOTS].tolist()):
-            if number:
-                batch, index = words[_BATCHES + slot], number - words[_BASES + slot]
-                if words[slot] == number:  # else the worker moved on, perhaps to another batch
-                    running.append(Running(number, batch, index))
-        return running
+        slots = [slot for slot, number in enumerate(self.words[:SLOTS].tolist()) if number]
+        return [running for slot in slots if (running := self._running_in(slot)) is not None]
+
+    def blocking(self) -> Running | None:
+        """What blocks the event loop, where the worker was able to tell."""
+        noted = self.words[_BLOCKING]
+        return self._running_in(noted - 1) if noted else None
+
+    def _running_in(self, slot: int) -> Running | None:
+        words, number = self.words, self.words[slot]
+        batch, index = words[_BATCHES + slot], number - words[_BASES + slot]
+        # If the number is another by now, the worker has moved on, perhaps to another batch.
+        return Running(number, batch, index) if number and words[slot] == number else None
 
 
 class Stopwatch:

@@ -7,11 +7,14 @@ from contextlib import suppress
 from kafkatrigger.api import frames
 from kafkatrigger.api.frames import Outcome, Record, Results
 
+from .encode import outcome_size
+
 EARLY_SECONDS = 0.005
+FLUSH_BYTES = 1 << 20
 
 
 class ResultStream:
-    """Sends the outcomes of a batch in order, all at once or in parts.
+    """Sends the outcomes of a batch, all at once or in parts.
 
     A part is sent at the end of the batch, where a part grows large, and by `EarlyResults` while a slow function runs,
     so that what is finished is known even if the next message never ends. The main thread only ever appends to the
@@ -22,25 +25,38 @@ class ResultStream:
         self._connection = connection
         self._lock = threading.Lock()
         self._outcomes: list[Outcome] = []
+        self._indexes: list[int] = []
         self._records: list[Record] = []
         self._batch = 0
         self._sent = 0
+        self._unsent_bytes = 0
         self.batches = 0
         """How many have begun."""
 
     def begin(self, batch: int, records: list[Record]) -> list[Outcome]:
-        """The list to append the outcomes of `records` to."""
+        """The list to append the outcomes of `records` to, in their order."""
         with self._lock:
             self._batch, self._records, self._outcomes, self._sent = batch, records, [], 0
+            self._indexes, self._unsent_bytes = [], 0
             self.batches += 1
             return self._outcomes
+
+    def add(self, index: int, outcome: Outcome) -> None:
+        """Takes the outcomes of a batch in any order, instead of appending to the list."""
+        self._indexes.append(index)  # first, for the other thread takes as many of these as there are outcomes
+        self._outcomes.append(outcome)
+        self._unsent_bytes += outcome_size(outcome)
+        if self._unsent_bytes > FLUSH_BYTES:
+            self._unsent_bytes = 0
+            self.flush()
 
     def flush(self) -> None:
         """Sends what was not sent yet."""
         with self._lock:
             part = self._outcomes[self._sent :] if self._sent else self._outcomes[:]
             if part:
-                self._connection.sendall(frames.encode(Results(self._batch, self._sent, part)))
+                indexes = self._indexes[self._sent : self._sent + len(part)] or None
+                self._connection.sendall(frames.encode(Results(self._batch, self._sent, part, indexes)))
                 self._sent += len(part)
 
     def flush_early(self) -> None:

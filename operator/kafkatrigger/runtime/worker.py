@@ -6,6 +6,7 @@ The supervisor starts it. It is a fresh interpreter, so a function never shares 
 failed import can be tried again; and it is killed, never asked to end, since a function may not listen.
 """
 
+import asyncio
 import contextlib
 import faulthandler
 import gc
@@ -15,23 +16,27 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 import msgspec
 
 from kafkatrigger.api import logs
-from kafkatrigger.api.frames import Batch, FrameError
+from kafkatrigger.api.frames import Batch, FrameError, Work
 
+from . import coroutines
+from .batches import BatchExecution
 from .execution import Execution
+from .function import batching_of
 from .lifeline import die_with_parent
-from .loading import Function, LoadError, load
+from .loading import Accepts, Function, LoadError, is_async, load
 from .notices import Notice, Task
 from .progress import Progress
 from .reading import FrameReader
 from .results import EarlyResults, ResultStream
 
 SOCKET_BUFFER = 1 << 22
+Serve = Callable[[socket.socket], None]
 log = logging.getLogger("kafkatrigger.runtime")
 _batches = msgspec.msgpack.Decoder(Batch)
 
@@ -46,25 +51,50 @@ def main(argument: str) -> None:
     with socket.socket(fileno=task.channel) as channel:
         try:
             function = load(task.work.function)
+            accepts = _filter(task.work)
         except LoadError as error:
             channel.sendall(Notice("failed", str(error)).line())
             return
         gc.collect()
         gc.freeze()  # what was imported stays: no collection needs to walk through pandas
-        channel.sendall(Notice("ready").line())
-        _serve_all(channel, task, function)
+        channel.sendall(Notice("ready", is_async=is_async(function)).line())
+        with _server(task, function, accepts) as serve:
+            _serve_all(channel, task.number, serve)
 
 
-def _serve_all(channel: socket.socket, task: Task, function: Function) -> None:
-    progress = Progress(task.progress)
+def _filter(work: Work) -> Accepts | None:
+    if not work.filter:
+        return None
+    from .filter import compile_filter  # only where there is one: it costs memory
+
+    return compile_filter(work.filter)
+
+
+@contextlib.contextmanager
+def _server(task: Task, function: Function, accepts: Accepts | None) -> Iterator[Serve]:
+    """What serves a connection, by the kind of function. An event loop stays the same for the life of the process."""
+    work, progress = task.work, Progress(task.progress)
+    if is_async(function):
+        with asyncio.Runner() as runner:
+            yield lambda connection: runner.run(coroutines.serve(connection, work, function, accepts, progress))
+    else:
+        batching = batching_of(function)
+
+        def execution(results: ResultStream) -> Execution | BatchExecution:
+            if batching is None:
+                return Execution(work, function, accepts, progress, results)
+            return BatchExecution(work, function, batching, accepts, progress, results)
+
+        yield lambda connection: _serve(connection, execution)
+
+
+def _serve_all(channel: socket.socket, number: int, serve: Serve) -> None:
     while (connection := _next_connection(channel)) is not None:
         with connection:
             try:
-                _serve(connection, task, function, progress)
+                serve(connection)
             except (OSError, FrameError, msgspec.DecodeError) as error:
-                log.warning("a connection was closed", extra={"worker": task.number, "error": repr(error)})
-            finally:
-                progress.clear()
+                log.warning("a connection was closed", extra={"worker": number, "error": repr(error)})
         channel.sendall(Notice("detached").line())
 
 
@@ -80,12 +110,12 @@ def _next_connection(channel: socket.socket) -> socket.socket | None:
     return connection
 
 
-def _serve(connection: socket.socket, task: Task, function: Function, progress: Progress) -> None:
+def _serve(connection: socket.socket, new_execution: Callable[[ResultStream], Execution | BatchExecution]) -> None:
     """Runs batches until the consumer closes the connection. What it has not been told by then it asks for again."""
     results = ResultStream(connection)
     early = EarlyResults(results)
     early.start()
-    execution = Execution(task.work, function, progress, results)
+    execution = new_execution(results)
     try:
         for payload in FrameReader(connection).payloads():
             batch = _batches.decode(payload)
@@ -94,6 +124,7 @@ def _serve(connection: socket.socket, task: Task, function: Function, progress: 
             early.pause()
     finally:
         early.close()
+        execution.clear()
 
 
 def _set_up_process() -> None:

@@ -11,12 +11,14 @@ from typing import Literal
 from kafkatrigger.api.frames import Work, WorkerExited, WorkerState
 
 from .memory import kernel_kills
-from .notices import Notice
+from .notices import Notice, overrun
 from .process import WorkerProcess, describe_exit
 from .progress import Running, Stopwatch
 
 FIRST_DELAY = 1.0
 LONGEST_DELAY = 60.0
+CANCEL_SECONDS = 2.0
+"""What an event loop has, after the timeout of a message, to cancel it and go on."""
 State = Literal["loading", "ready", "failed"]
 Suspects = list[tuple[int, int]]
 log = logging.getLogger("kafkatrigger.runtime")
@@ -38,6 +40,7 @@ class Worker:
         self._verdict: WorkerExited | None = None
         """Why we killed the process; None as well where the consumer need not know."""
         self._stopwatch = Stopwatch()
+        self._grace = 0.0
         self._failures = 0
         self._kernel_kills = kernel_kills()
 
@@ -77,11 +80,13 @@ class Worker:
         """Ends the process if a message has run for longer than it may."""
         if self._process is None or self._killed:
             return
-        timeout = self._work.timeout_ms / 1000
-        overdue = self._stopwatch.overdue(self._process.progress.running(), time.monotonic(), timeout)
-        if overdue:
-            sentence = f"the function ran for longer than the {timeout:g} s that spec.delivery.timeout allows"
-            self._kill(WorkerExited(self._number, "Timeout", sentence, _suspects(overdue)))
+        timeout, now = self._work.timeout_ms / 1000, time.monotonic()
+        running = self._process.progress.running()
+        if self._stopwatch.overdue(running, now, timeout + self._grace):
+            blocking = self._process.progress.blocking()
+            guilty = [blocking] if blocking else self._stopwatch.overdue(running, now, timeout)
+            sentence = overrun(timeout) + (", and did not let itself be cancelled" if self._grace else "")
+            self._kill(WorkerExited(self._number, "Timeout", sentence, _suspects(guilty)))
 
     def end_for_memory(self, sentence: str) -> None:
         """Ends the process before the kernel ends the container."""
@@ -95,7 +100,7 @@ class Worker:
 
     async def _run_process(self) -> None:
         self._loaded, self._connections, self._killed, self._verdict = "loading", 0, False, None
-        self._stopwatch = Stopwatch()
+        self._stopwatch, self._grace = Stopwatch(), 0.0
         self._process = process = await WorkerProcess.start(self._number, self._work)
         listening = asyncio.create_task(self._listen(process))
         try:
@@ -122,6 +127,7 @@ class Worker:
             self._connections -= 1
         elif not self._killed:
             self._loaded = notice.state
+            self._grace = CANCEL_SECONDS if notice.is_async else 0.0
             self._set_state(notice.state, notice.message)
 
     def _conclude(self, process: WorkerProcess, status: int) -> None:

@@ -17,6 +17,7 @@ from kafkatrigger.api.frames import (
     Format,
     FromConsumer,
     FromRuntime,
+    Headers,
     Hello,
     Ordering,
     Outcome,
@@ -87,8 +88,25 @@ class Data(Connection):
         outcomes: list[Outcome] = []
         while len(outcomes) < count:
             results = self.expect(Results)
-            assert (results.batch, results.first) == (batch, len(outcomes))
+            assert (results.batch, results.first, results.indexes) == (batch, len(outcomes), None)
             outcomes += results.outcomes
+        return outcomes
+
+    def run_side_by_side(self, *values: Any, batch: int = 1, **options: Any) -> list[Outcome]:
+        """`run` for a function that finishes messages in any order: the outcomes in the order of messages."""
+        self.send(batch_of(*values, batch=batch, **options))
+        outcomes = dict(self.outcomes_as_they_come(len(values), batch))
+        assert len(outcomes) == len(values)
+        return [outcomes[index] for index in range(len(values))]
+
+    def outcomes_as_they_come(self, count: int, batch: int = 1) -> list[tuple[int, Outcome]]:
+        """Index and outcome of so many messages of a batch, in the order in which they finished."""
+        outcomes: list[tuple[int, Outcome]] = []
+        while len(outcomes) < count:
+            results = self.expect(Results)
+            assert results.batch == batch
+            assert results.indexes is not None
+            outcomes += zip(results.indexes, results.outcomes, strict=True)
         return outcomes
 
 
@@ -184,17 +202,24 @@ def work(
     ordering: Ordering = "Key",
     timeout: float = 30,
     skip_tombstones: bool = False,
+    filter: str = "",  # noqa: A002 - named as in the trigger
 ) -> Work:
     """Work with a function of the module `functions`, unless it names another."""
     reference = function if ":" in function else f"functions:{function}"
-    return Work(reference, value_format, "String", ordering, round(timeout * 1000), skip_tombstones)
+    return Work(reference, value_format, "String", ordering, round(timeout * 1000), skip_tombstones, filter)
 
 
-def batch_of(*values: Any, batch: int = 1, keys: list[bytes | None] | None = None, seen: int = 0) -> Batch:
-    """Messages with these values, at offsets 0, 1, ..."""
+def batch_of(
+    *values: Any,
+    batch: int = 1,
+    keys: list[bytes | None] | None = None,
+    headers: Headers | None = None,
+    released: list[bytes | None] | None = None,
+) -> Batch:
+    """Messages with these values, at offsets 0, 1, ..., and the keys of lanes that go on with them."""
     records: list[Record] = []
     for offset, value in enumerate(values):
         key = keys[offset] if keys else b"key-%d" % offset
         data = None if value is None else value if isinstance(value, bytes) else msgspec.json.encode(value)
-        records.append((0, offset, 1_780_000_000_000, 1, key, data, None))
-    return Batch(batch, [("readings", 3)], records, seen)
+        records.append((0, offset, 1_780_000_000_000, 1, key, data, headers))
+    return Batch(batch, [("readings", 3)], records, [(0, key) for key in released or []])

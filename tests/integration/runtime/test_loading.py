@@ -13,7 +13,8 @@ from tests.integration.runtime.client import Runtime, work
         ("functions.rul:handler", "there is no module functions.rul in the runtime image"),
         ("functions:missing", "the module functions has no missing"),
         ("functions:not_callable", "it is an int, not a function"),
-        ("functions:asynchronous", "it is an async function, which this version does not run"),
+        ("functions:asynchronous_batch", "a batch function is an ordinary one that returns a list"),
+        ("functions:generating_batch", "a batch function is an ordinary one that returns a list"),
         ("functions", "it is not of the form module:function"),
         ("broken:handler", "importing broken raised ZeroDivisionError: division by zero ("),
         ("broken:handler", "/broken.py:1 in <module>)"),
@@ -35,6 +36,22 @@ def test_each_cause_has_its_sentence(runtime: Runtime, reference: str, cause: st
     message = control.await_state(0, "failed").message
     assert message.startswith(f"the function {reference} cannot be loaded: ")
     assert cause in message
+
+
+@pytest.mark.parametrize(
+    ("expression", "sentence"),
+    [
+        ("value.temperature >", "spec.source.filter is not valid CEL: "),
+        ("vaule.temperature > 80", "undeclared reference to 'vaule"),
+        ("offset + 1", "spec.source.filter yields INT, not true or false: make it a condition"),
+    ],
+)
+def test_a_filter_that_does_not_compile_is_a_failure_to_load(runtime: Runtime, expression: str, sentence: str) -> None:
+    control = runtime.control()
+    control.hello(work("good", filter=expression))
+    message = control.await_state(0, "failed").message
+    assert message.startswith("spec.source.filter ")
+    assert sentence in message
 
 
 def test_a_module_that_appears_is_loaded(runtime: Runtime) -> None:

@@ -66,26 +66,35 @@ def test_tombstones_pass_or_are_skipped(runtime: Runtime) -> None:
     assert data.run(None) == [None]
 
 
-def test_a_failure_holds_its_key_until_the_consumer_has_seen_it(runtime: Runtime) -> None:
+def test_a_failure_holds_its_key_until_the_consumer_releases_it(runtime: Runtime) -> None:
     _, data = runtime.start_session("obedient")
     first = data.run(FINE, BAD, FINE, FINE, FINE, keys=[b"a", b"a", b"a", b"b", None])
     assert [type(outcome) for outcome in first] == [bytes, Failed, NotRun, bytes, bytes]
     assert data.run(FINE, FINE, batch=2, keys=[b"a", b"b"]) == [NotRun(), b'"fine"']
-    assert data.run(FINE, batch=3, keys=[b"a"], seen=1) == [NotRun()]
-    assert data.run(FINE, FINE, batch=4, keys=[b"a", b"a"], seen=3) == [b'"fine"', b'"fine"']
-    assert data.run(FINE, batch=5, keys=[b"a"], seen=3) == [b'"fine"']
+    assert data.run(FINE, batch=3, keys=[b"a"], released=[b"b", None, b"unknown"]) == [NotRun()]
+    assert data.run(FINE, FINE, batch=4, keys=[b"a", b"a"], released=[b"a"]) == [b'"fine"', b'"fine"']
+    assert data.run(FINE, batch=5, keys=[b"a"]) == [b'"fine"']
+
+
+def test_a_release_may_come_without_records_and_is_not_answered(runtime: Runtime) -> None:
+    _, data = runtime.start_session("obedient")
+    data.run(BAD, keys=[b"a"])
+    data.send(batch_of(batch=2, released=[b"a"]))
+    assert data.run(FINE, batch=3, keys=[b"a"]) == [b'"fine"']
 
 
 def test_a_failure_in_a_batch_that_releases_its_key_holds_again(runtime: Runtime) -> None:
     _, data = runtime.start_session("obedient")
     data.run(BAD, keys=[b"a"])
-    outcomes = data.run(BAD, FINE, batch=2, keys=[b"a", b"a"], seen=1)
+    outcomes = data.run(BAD, FINE, batch=2, keys=[b"a", b"a"], released=[b"a"])
     assert [type(outcome) for outcome in outcomes] == [Failed, NotRun]
 
 
 def test_ordering_by_partition_holds_the_partition(runtime: Runtime) -> None:
     _, data = runtime.start_session("obedient", ordering="Partition")
     assert data.run(BAD, FINE)[1] == NotRun()
+    assert data.run(FINE, batch=2, released=[b"key-0"]) == [NotRun()]
+    assert data.run(FINE, batch=3, released=[None]) == [b'"fine"']
 
 
 def test_without_an_ordering_nothing_is_held(runtime: Runtime) -> None:
