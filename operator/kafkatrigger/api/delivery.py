@@ -53,10 +53,7 @@ class Breaker(Model):
         default=10, ge=1, le=10_000, description="Keys that have to have failed: one poisoned key is no breakdown."
     )
     failure_ratio: float = Field(
-        default=0.5,
-        ge=0,
-        lt=1,
-        description="Share of the messages in the window that fail for good, above which it stops.",
+        default=0.5, ge=0, lt=1, description="Share of the messages in the window that fail for good, above which it stops."
     )
 
 

@@ -191,7 +191,7 @@ class Source:
         return not news
 
     def _commit_now(self, news: Positions) -> None:
-        for partition, at in news:
+        for partition, _ in news:
             partition.commits_sent += 1
             partition.told = None
             self._under_way.pop(partition, None)
