@@ -94,7 +94,7 @@ def _create_topics(broker: EmbeddedBroker, config: ConsumerConfig) -> None:
 
 def _summary(config: ConsumerConfig) -> str:
     response = f", responses to {config.response.topic}" if config.response else ""
-    letters = "failures are skipped" if config.skip_failures else f"dead letters to {config.dead_letter.topic}"
+    letters = _AFTER_FAILURE[config.on_failure].format(topic=config.dead_letter.topic)
     return f"{', '.join(config.topics)} -> {config.function}{response}, {letters}; Ctrl-C ends it"
 
 

@@ -53,7 +53,8 @@ def take(partition: Partition, run: list[Message], index: int, ordering: Orderin
         if not run:
             return Chunk([partition], [], 0, True)
     partition.end = offsets[-1] + 1
-    partition.leader_epoch = run[-1].leader_epoch()
+    epoch = run[-1].leader_epoch()
+    partition.leader_epoch = -1 if epoch is None else epoch
     keys = [message.key() for message in run]
     values = [message.value() for message in run]
     headers = [message.headers() for message in run]

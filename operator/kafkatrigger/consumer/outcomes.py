@@ -19,7 +19,8 @@ from kafkatrigger.consumer.breaker import Breaker
 from kafkatrigger.consumer.dispatcher import Dispatcher, Flight
 from kafkatrigger.consumer.lanes import Lane, Lanes
 from kafkatrigger.consumer.offsets import BLOCKED, PARTITION, STOPPED, LaneId
-from kafkatrigger.consumer.outbox import Outbox, Output, Plain
+from kafkatrigger.consumer.outbox import Callbacks, Outbox
+from kafkatrigger.consumer.output import Output, Plain
 from kafkatrigger.consumer.partition import Partition
 
 log = logging.getLogger(__name__)
@@ -48,13 +49,13 @@ class Outcomes:
         dispatcher: Dispatcher,
         lanes: Lanes,
         breaker: Breaker,
-        outbox: Callable[["Outcomes"], Outbox],
+        outbox: Callable[[Callbacks], Outbox],
     ) -> None:
         self._config = config
         self._dispatcher = dispatcher
         self._lanes = lanes
         self._breaker = breaker
-        self.outbox = outbox(self)
+        self.outbox = outbox(Callbacks(self.refused, self.held, self.settled))
         self.attempts: Counter[str] = Counter()
         """Attempts that ended, by how: succeeded, or the reason of a failure."""
 

@@ -24,8 +24,8 @@ class Partition(msgspec.Struct, eq=False):
     """What the commit said from which it started: of what lies below its bound, only what is open is run."""
     lanes: "dict[LaneId, Lane]" = msgspec.field(default_factory=dict)
     """That wait; the success path has none."""
-    leader_epoch: int | None = None
-    """Of the last message read."""
+    leader_epoch: int = -1
+    """Of the last message read; -1 where it has none."""
     told: Position | None = None
     """What the broker was told last; None when it has to be told again."""
     committed: Position | None = None

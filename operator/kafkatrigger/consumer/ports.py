@@ -11,9 +11,9 @@ from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.frames import Record
 from kafkatrigger.api.stop import STOPPED_PATH
 from kafkatrigger.consumer import startup
+from kafkatrigger.consumer.guarantees import outbox
 from kafkatrigger.consumer.lanes import Lane, Lanes
-from kafkatrigger.consumer.outbox import Outbox
-from kafkatrigger.consumer.outcomes import Outcomes
+from kafkatrigger.consumer.outbox import Callbacks, Outbox
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.rereading import Rereader
 from kafkatrigger.consumer.runtime_link import RuntimeLink
@@ -32,7 +32,7 @@ class Ports:
     missing: Callable[[], startup.Problem | None]
     """What is not there yet before the group can be joined. Called until it is None."""
     source: Callable[[GiveUp, Callable[[KafkaError], None], Callable[[], None], Callable[[Partition], None]], Source]
-    outbox: Callable[[Outcomes], Outbox]
+    outbox: Callable[[Callbacks], Outbox]
     rereader: Callable[[Lanes, Deliver], Rereader]
     link: RuntimeLink
     stopped: Path
@@ -46,7 +46,7 @@ def real(config: ConsumerConfig, policy: Policy, socket: Path) -> Ports:
     return Ports(
         missing=lambda: startup.missing(config, admin),
         source=lambda *callbacks: Source(config, policy, *callbacks),
-        outbox=lambda outcomes: Outbox.of(config, outcomes),
+        outbox=lambda callbacks: outbox(config, callbacks),
         rereader=lambda lanes, deliver: Rereader(rereading, config.ordering, lanes, deliver),
         link=RuntimeLink(str(socket), f"{config.namespace}/{config.name}", config.work),
         stopped=Path(STOPPED_PATH),

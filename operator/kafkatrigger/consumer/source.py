@@ -32,9 +32,16 @@ _PASSING = (
 Positions = list[tuple[Partition, Position]]
 
 REDRIVE_TIMEOUT = 1.0
+_NOTHING: tuple[Position | None, float] = None, 0.0
 
 START_PATIENCE = 120.0
 """Seconds to ask where assigned partitions start, before the process ends without having skipped anything."""
+
+COMMIT_PATIENCE = 30.0
+"""Seconds to wait for the answer to a commit before the partition is committed again."""
+
+COMMITTED_TIMEOUT = 0.5
+"""Seconds to ask for what is committed."""
 
 COMMIT_TRIES = 5
 COMMIT_PAUSE = 0.2
@@ -66,6 +73,8 @@ class Source:
         self._stopped: set[Partition] = set()
         self._topics = list(config.topics)
         self._unsupported = False
+        self._under_way: dict[Partition, tuple[Position, float]] = {}
+        """Commits that are not answered, and until when another one waits for that."""
         self.partitions: dict[tuple[str, int], Partition] = {}
         self.joined = False
         """It was given an assignment, if an empty one, and did not lose it."""
@@ -181,26 +190,34 @@ class Source:
         return offset is not None and low > 0 and high > low and offset - low < (high - low) / 10
 
     def commit(self, positions: Positions) -> None:
-        """Commits what changed, without waiting; what fails is committed again the next time."""
-        news = [(partition, at) for partition, at in positions if at != partition.told]
+        """Commits what changed, without waiting; what fails is committed again the next time.
+
+        Of a partition one commit is under way at a time, so that an answer is that of the latest.
+        """
+        now = time.monotonic()
+        news = {
+            partition: at
+            for partition, at in positions
+            if at != partition.told and now >= self._under_way.get(partition, (at, 0.0))[1]
+        }
         if not news:
             return
         try:
-            self._consumer.commit(offsets=[_commit(partition, at) for partition, at in news], asynchronous=True)
+            self._consumer.commit(offsets=[_commit(partition, at) for partition, at in news.items()], asynchronous=True)
         except KafkaException as error:
             log.warning("commit failed (%s): it is repeated", error.args[0].str())
             return
-        for partition, at in news:
+        for partition, at in news.items():
             partition.told = at
+            partition.commits_sent += 1
+            self._under_way[partition] = at, now + COMMIT_PATIENCE
 
     def commit_last(self, positions: Positions) -> bool:
         """Commits and waits for the broker; whether it worked. What did not is run again by the next owner."""
-        news = [
-            _commit(partition, at) for partition, at in positions if at.watermark != partition.committed or at.terminal
-        ]
+        news = [(partition, at) for partition, at in positions if at != partition.told or at != partition.committed]
         for _ in range(COMMIT_TRIES if news else 0):
             try:
-                start.checked(self._consumer.commit(offsets=news, asynchronous=False))
+                self._commit_now(news)
                 return True
             except KafkaException as error:
                 log.warning("the last commit failed (%s)", error.args[0].str())
@@ -210,17 +227,42 @@ class Source:
             self._tick()
         return not news
 
+    def _commit_now(self, news: Positions) -> None:
+        for partition, _ in news:
+            partition.commits_sent += 1
+            partition.told = None
+            self._under_way.pop(partition, None)
+        start.checked(
+            self._consumer.commit(offsets=[_commit(partition, at) for partition, at in news], asynchronous=False)
+        )
+        for partition, at in news:
+            partition.told = partition.committed = at
+            partition.commits_done = partition.commits_sent
+
+    def group_metadata(self) -> object:
+        """What the broker knows this member by, for a transaction; it changes with every rebalance."""
+        return self._consumer.consumer_group_metadata()
+
+    def committed(self, partitions: Iterable[Partition]) -> dict[Partition, tuple[int, str]]:
+        """Offsets and metadata that the broker has, when no transaction is open on them; KafkaException else."""
+        asked = {(each.topic, each.number): each for each in partitions}
+        found = self._consumer.committed([TopicPartition(*where) for where in asked], timeout=COMMITTED_TIMEOUT)
+        return {asked[each.topic, each.partition]: (each.offset, each.metadata or "") for each in start.checked(found)}
+
     def _committed(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         """Told of every commit that nobody waited for."""
         for each in partitions:
             partition = self.partitions.get((each.topic, each.partition))
-            if partition is None:
+            at, _ = self._under_way.get(partition, _NOTHING) if partition else _NOTHING
+            if partition is None or at is None or at.watermark != each.offset:
                 continue
+            del self._under_way[partition]
             if error or each.error:
                 log.warning("commit of %s failed (%s): it is repeated", partition.name, error or each.error)
                 partition.told = None
             else:
-                partition.committed = each.offset
+                partition.committed = at
+                partition.commits_done = partition.commits_sent
 
     def absent_topics(self, timeout: float) -> list[str]:
         """Which of the topics do not exist; KafkaException where no broker answers."""
@@ -363,11 +405,13 @@ class Source:
         for partition in leaving:
             partition.revoked = True
             self._stopped.discard(partition)
+            self._under_way.pop(partition, None)
             del self.partitions[(partition.topic, partition.number)]
 
 
 def _commit(partition: Partition, at: Position) -> TopicPartition:
-    return TopicPartition(partition.topic, partition.number, at.watermark, encode_metadata(partition.reason, at))
+    text, _ = encode_metadata(partition.origin, at)  # what it has no room for runs again after a restart
+    return TopicPartition(partition.topic, partition.number, at.watermark, text, partition.leader_epoch)
 
 
 def _at(partition: Partition) -> TopicPartition:

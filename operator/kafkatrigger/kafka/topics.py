@@ -1,12 +1,16 @@
 """Topics: which exist, and making those that a trigger writes to."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ClusterMetadata, NewTopic
+from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigEntry, ConfigResource, NewTopic
 
 METADATA_TIMEOUT = 5.0
 CREATE_TIMEOUT = 15.0
+CONFIG_TIMEOUT = 10.0
+
+Settings = Future[dict[str, ConfigEntry]]
 
 
 class BrokersUnreachableError(Exception):
@@ -45,3 +49,18 @@ def create(admin: AdminClient, topic: str, partitions: int) -> str | None:
             return None
         return f"the topic {topic} could not be created ({error.args[0].str()}): create it yourself"
     return None
+
+
+def ask_settings(admin: AdminClient, topic: str) -> Settings:
+    """The topic's settings, asked without waiting. Needs the right to describe its configuration."""
+    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    answer: Settings = admin.describe_configs([resource], request_timeout=CONFIG_TIMEOUT)[resource]
+    return answer
+
+
+def largest_batch(answer: Settings) -> int | None:
+    """Bytes of the largest batch of records that the topic takes; None where the broker does not say."""
+    try:
+        return int(answer.result(0)["max.message.bytes"].value)
+    except (KafkaException, TimeoutError, KeyError, ValueError):
+        return None
