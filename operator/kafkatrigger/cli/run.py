@@ -25,6 +25,13 @@ from kafkatrigger.cli.manifest import ManifestError, load_trigger
 EMBEDDED = "embedded"
 POLL_SECONDS = 0.2
 
+_AFTER_FAILURE = {
+    "DeadLetter": "dead letters to {topic}",
+    "Block": "failures block their key",
+    "Skip": "failures are skipped",
+    "Stop": "a failure stops it",
+}
+
 
 @click.command(short_help="Run a trigger on this machine, without Kubernetes.")
 @click.option(
