@@ -21,6 +21,12 @@ _MENDABLE = ("permanent", "fail", "crash", "timeout", "down", "large")
 FAILURE = Failed("FunctionFailed", "ValueError", "as planned", False)
 
 
+class Attached(WorkerAttached):
+    """With the number of the process."""
+
+    process: int
+
+
 class Job:
     """A message at a worker."""
 
@@ -43,6 +49,8 @@ class Worker:
         self.runtime, self.number = runtime, number
         self.process = 0
         self.is_alive = False
+        self.attached = 0
+        """The process that the engine knows of: what it sends to another one gets nowhere."""
         self.reset()
 
     def reset(self) -> None:
@@ -163,7 +171,7 @@ class Worker:
         if session == self.runtime.session and not self.is_alive:
             self.process += 1
             self.is_alive = True
-            self.runtime.inbox.append((WorkerAttached(self.number), []))
+            self.runtime.inbox.append((Attached(self.number, self.process), []))
 
 
 class Runtime:
@@ -261,6 +269,8 @@ class Runtime:
         count = self.rng.randint(1, len(self.inbox)) if self.inbox else 0
         taken, self.inbox = self.inbox[:count], self.inbox[count:]
         for event, answers in taken:
+            if isinstance(event, Attached) and event.worker < len(self.workers):
+                self.workers[event.worker].attached = event.process
             for job, outcome in answers:
                 self._told(event, job, outcome)
         return [event for event, _ in taken]
@@ -287,9 +297,9 @@ class Runtime:
 
     def send(self, worker: int, batch: Batch) -> None:
         self._port()
-        # What is sent to a process that has ended gets nowhere.
-        if self.workers[worker].is_alive:
-            self.workers[worker].feed(batch)
+        process = self.workers[worker]
+        if process.is_alive and process.attached == process.process:
+            process.feed(batch)
 
     def end(self, worker: int) -> None:
         if self.workers[worker].is_alive:
