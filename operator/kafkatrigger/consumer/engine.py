@@ -266,7 +266,8 @@ class Engine:
         self._commit_at = self._committed_at + COMMIT_INTERVAL[self._config.guarantee]
         self._lanes.committed()
         for partition in source.partitions.values():
-            is_crowded = len(partition.lanes) > MOST_PARKED
+            # Lanes that a commit told of go on only when everything up to its bound is read.
+            is_crowded = len(partition.lanes) > MOST_PARKED and partition.end >= partition.restored.bound
             (source.stop if is_crowded else source.go_on)(partition)
 
     def _positions(self, partitions: list[Partition]) -> Positions:
