@@ -57,10 +57,14 @@ class Broker:
         log.end = offset + 1
         self.history.appended((*place, offset), key, plan)
 
+    def owns(self, member: "GroupConsumer", place: Place) -> bool:
+        """One that was not told yet of a loss is fenced, even if the partition came back to it meanwhile."""
+        return self.owners.get(place) is member and ("lost", place) not in member.news
+
     def store(self, member: "GroupConsumer", at: TopicPartition) -> bool:
         """Takes a commit, if the member owns the partition."""
         place = at.topic, at.partition
-        if self.owners.get(place) is not member:
+        if not self.owns(member, place):
             return False
         self.offsets[place] = at.offset, at.metadata or ""
         self.history.committed(place, self.position(place), self.logs[place].end)
@@ -414,7 +418,7 @@ class Producer:
         self._broker.pending[self] = {(each.topic, each.partition) for each in offsets}
 
     def _is_owner(self, member: GroupConsumer, offsets: list[TopicPartition]) -> bool:
-        return all(self._broker.owners.get((each.topic, each.partition)) is member for each in offsets)
+        return all(self._broker.owns(member, (each.topic, each.partition)) for each in offsets)
 
     def commit_transaction(self, timeout: float) -> None:  # noqa: ARG002
         self._port()

@@ -27,7 +27,9 @@ class Known:
         self.lane = lane
         self.executions = 0
         self.blamed = 0
-        """Attempts that ended in a failure which is its own."""
+        """Attempts that ended in a failure which may be its own."""
+        self.certain = 0
+        """Those of which nobody can doubt it."""
         self.forgiven = 0
         """How often somebody had it tried again with all attempts."""
         self.blamed_before = 0
@@ -146,9 +148,10 @@ class History:
         """The worker is done with it, in whatever way."""
         self._running[of[:2], self.known[of].lane].pop((runner, pod), None)
 
-    def blame(self, of: Id) -> None:
-        """An attempt failed, and the engine is told so."""
+    def blame(self, of: Id, is_certain: bool) -> None:
+        """An attempt failed, and the engine is told so, or can at best guess it."""
         self.known[of].blamed += 1
+        self.known[of].certain += is_certain
 
     def resolved(self, pod: object, epoch: int, of: Id) -> None:
         """The engine was told of an outcome that is final."""
@@ -200,5 +203,5 @@ class History:
             if self._is_exact and message.responses and len(message.responses) != message.expected:
                 self.fail(f"{message} has only the results {sorted(message.responses)}")
             most = self._attempts * (1 + message.forgiven) + self.interruptions[message.id[:2]]
-            if message.blamed > most:
-                self.fail(f"{message} failed {message.blamed} times, and {most} are allowed")
+            if message.certain > most:
+                self.fail(f"{message} failed {message.certain} times, and {most} are allowed")

@@ -282,7 +282,7 @@ class Runtime:
             return
         is_final = True
         if isinstance(outcome, Failed):
-            self.history.blame(job.id)
+            self.history.blame(job.id, not (isinstance(event, WorkerGone) and event.exited is None))
             is_final = outcome.permanent or job.record[3] >= self._attempts
             message.given_up = message.given_up or (is_final and self._on_failure == "Skip")
             is_final = is_final and self._on_failure in ("DeadLetter", "Skip")
@@ -297,12 +297,12 @@ class Runtime:
 
     def send(self, worker: int, batch: Batch) -> None:
         self._port()
-        process = self.workers[worker]
-        if process.is_alive and process.attached == process.process:
+        process = self.workers[worker] if worker < len(self.workers) else None  # it may be another runtime already
+        if process is not None and process.is_alive and process.attached == process.process:
             process.feed(batch)
 
     def end(self, worker: int) -> None:
-        if self.workers[worker].is_alive:
+        if worker < len(self.workers) and self.workers[worker].is_alive:
             process = self.workers[worker]
             process.flush()
             process.stop()
