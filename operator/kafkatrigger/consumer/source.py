@@ -152,6 +152,10 @@ class Source:
             if not self._paused:
                 self._consumer.resume([_at(partition)])
 
+    def is_stopped(self, partition: Partition) -> bool:
+        """Whether nothing is fetched of it."""
+        return partition in self._stopped
+
     @property
     def stopped(self) -> int:
         """How many partitions are stopped."""
