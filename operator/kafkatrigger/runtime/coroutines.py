@@ -10,8 +10,9 @@ import logging
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Generator
+from time import monotonic
+from typing import Any, Final
 
 import msgspec
 
@@ -19,7 +20,7 @@ from kafkatrigger.api.frames import Batch, Failed, FrameBuffer, FrameError, Outc
 
 from .encode import ResultEncoder
 from .execution import NOT_RUN
-from .failures import Failures
+from .failures import OUTCOME_BYTES, Failures
 from .function import Message
 from .intake import Intake
 from .lanes import Lane, Lanes
@@ -38,7 +39,7 @@ log = logging.getLogger("kafkatrigger.runtime")
 _batches = msgspec.msgpack.Decoder(Batch)
 
 Job = tuple[Batch, int, int, Record]
-"""A message: its batch, the first number of that in the progress table, index and record."""
+"""A message: its batch, number in the progress table, index and record."""
 Queue = tuple[Lane | None, deque[Job]]
 
 
@@ -56,12 +57,13 @@ class AsyncExecution:
     ) -> None:
         self._timeout = work.timeout_ms / 1000
         self._encoder = ResultEncoder(work.value_format, work.key_format)
-        self._outcome = self._outcome_of_items if is_async_generator(function) else self._outcome_of_result
-        self._function = function
+        self._function = _collecting(function) if is_async_generator(function) else function
         self._progress = progress
         self._outbox = outbox
         self._abort = abort
+        self._words = progress.words
         self._lanes = Lanes(work.ordering)
+        self._held = self._lanes.held
         self._failures = Failures(work, self._lanes)
         self._intake = Intake(work, accepts)
         self._queues: dict[Lane, deque[Job]] = {}
@@ -82,10 +84,10 @@ class AsyncExecution:
     def feed(self, batch: Batch) -> None:
         """Queues the records and starts what can start."""
         self._lanes.release(batch.sources, batch.released)
-        base = self._progress.reserve(len(batch.records))
+        base = self._progress.begin(batch)
         queues, ready, lane_of, sources = self._queues, self._ready, self._lanes.of, batch.sources
         for index, record in enumerate(batch.records):
-            job = (batch, base, index, record)
+            job = (batch, base + index, index, record)
             lane = lane_of(sources[record[0]], record[_KEY])
             if lane is None:
                 ready.append((None, deque((job,))))
@@ -148,17 +150,19 @@ class AsyncExecution:
 
     async def _attempt(self, slot: int, job: Job) -> Outcome:
         """Runs one message to its outcome, whatever its code raises."""
-        batch, base, index, record = job
+        batch, number, _, record = job
         source = batch.sources[record[0]]
-        if not self._lanes.admits(source, record[_KEY]):
+        if self._held and not self._lanes.admits(source, record[_KEY]):
             return NOT_RUN
-        self._progress.start(slot, batch.id, base, index)
-        self._started[slot] = self._loop.time()
+        self._words[slot] = number
+        self._started[slot] = monotonic()
         outcome: Outcome = None
         try:
             message = self._intake.message(source, record)
             if message is not None:
-                outcome = self._failures.bounded(await self._outcome(message), source, record)
+                outcome = self._encoder.outcome(await self._function(message))
+                if type(outcome) is not bytes or len(outcome) > OUTCOME_BYTES:
+                    outcome = self._failures.bounded(outcome, source, record)
         except BaseException as error:
             if self._closing:
                 raise
@@ -167,29 +171,33 @@ class AsyncExecution:
                 outcome = self._failures.of(error, source, record)
         finally:
             self._started[slot] = 0.0
-            self._progress.words[slot] = 0
-        if slot in self._cancelled:
+            self._words[slot] = 0
+        if self._cancelled and slot in self._cancelled:
             self._cancelled.discard(slot)
             _forget_cancellation()
             failure = Failed("Timeout", "TimeoutError", overrun(self._timeout), False)
             outcome = self._failures.note(failure, source, record)
         return outcome
 
-    async def _outcome_of_result(self, message: Message) -> Outcome:
-        return self._encoder.outcome(await self._function(message))
-
-    async def _outcome_of_items(self, message: Message) -> Outcome:
-        return self._encoder.several([item async for item in self._function(message)])
-
     def _sweep(self) -> None:
         """Cancels what overran its timeout. Each message is told once."""
         self.beat += 1
         self._sweeping = self._loop.call_later(SWEEP_SECONDS, self._sweep)
-        begin = self._loop.time() - self._timeout
+        begin = monotonic() - self._timeout
         for slot, runner in self._runners.items():
             if 0 < self._started[slot] <= begin and slot not in self._cancelled:
                 self._cancelled.add(slot)
                 runner.cancel()
+
+
+def _collecting(function: Function) -> Function:
+    """An async generator as a coroutine function that returns an ordinary generator."""
+
+    async def collect(message: Message) -> Generator[Any, None, None]:
+        items = [item async for item in function(message)]
+        return (item for item in items)
+
+    return collect
 
 
 def _forget_cancellation() -> None:
