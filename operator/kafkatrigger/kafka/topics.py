@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ClusterMetadata, NewTopic
+from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, NewTopic, ResourceType
 
 METADATA_TIMEOUT = 5.0
 CREATE_TIMEOUT = 15.0
@@ -36,12 +36,23 @@ def missing_sentence(absent: Sequence[str]) -> str:
     return f"the source {noun} {names} {verb} not exist: create {them} or correct spec.source.topics"
 
 
-def create(admin: AdminClient, topic: str, partitions: int) -> str | None:
+def create(admin: AdminClient, topic: str, partitions: int, settings: Mapping[str, str] | None = None) -> str | None:
     """Creates the topic with the broker's default replication; a sentence where that failed, None where it exists now."""
+    new = NewTopic(topic, partitions, -1, config=dict(settings or {}))
     try:
-        admin.create_topics([NewTopic(topic, partitions, -1)], request_timeout=CREATE_TIMEOUT)[topic].result()
+        admin.create_topics([new], request_timeout=CREATE_TIMEOUT)[topic].result()
     except KafkaException as error:
         if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
             return None
         return f"the topic {topic} could not be created ({error.args[0].str()}): create it yourself"
     return None
+
+
+def settings(admin: AdminClient, topic: str) -> dict[str, str]:
+    """The settings of a topic, the broker's defaults included; none where the broker does not tell."""
+    resource = ConfigResource(ResourceType.TOPIC, topic)
+    try:
+        found = admin.describe_configs([resource], request_timeout=METADATA_TIMEOUT)[resource].result()
+    except KafkaException:
+        return {}
+    return {name: entry.value for name, entry in found.items() if entry.value is not None}
