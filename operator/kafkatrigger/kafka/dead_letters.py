@@ -31,9 +31,11 @@ from kafkatrigger.api.dead_letters import (
 )
 from kafkatrigger.api.selection import parse_id
 from kafkatrigger.kafka.client import connection
+from kafkatrigger.kafka.copies import RedriveError
 from kafkatrigger.kafka.letters import headers_of, letter
 from kafkatrigger.kafka.reading import Reader, ReadError
-from kafkatrigger.kafka.redrive import RedriveError, Report, marks, redrive
+from kafkatrigger.kafka.redrive import marks, redrive
+from kafkatrigger.kafka.reorder import Report
 
 
 class DeadLetterError(Exception):

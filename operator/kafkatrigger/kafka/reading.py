@@ -90,7 +90,9 @@ class Reader:
         Partitions that the caller adds to `finished` meanwhile are read no further.
         """
         ends = {number: end for number, (start, end) in ranges.items() if start < end}
-        self._consumer.assign([TopicPartition(topic, number, ranges[number][0]) for number in ends])
+        wheres = [TopicPartition(topic, number, ranges[number][0]) for number in ends]
+        self._consumer.assign(wheres)
+        self._consumer.resume(wheres)  # partitions stay paused from one assignment to the next
         deadline = time.monotonic() + self._patience
         while ends:
             batch = self._consumer.consume(_BATCH, 0.2)

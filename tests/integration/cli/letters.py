@@ -1,5 +1,6 @@
 """Dead letters as a consumer writes them, for the tests of this folder."""
 
+import time
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable
@@ -15,8 +16,9 @@ from kafkatrigger.kafka.reading import Reader
 from tests.cluster.broker import HostBroker
 from tests.support.topics import Topics
 
-START = 1_760_000_000_000
-"""Timestamp of the message at offset 0, in milliseconds; each later one is a second younger."""
+START = (int(time.time()) - 6 * 3600) * 1000
+"""Timestamp of the message at offset 0, in milliseconds; each later one is a second younger. No older, or retention takes
+them."""
 
 
 class Failed(NamedTuple):

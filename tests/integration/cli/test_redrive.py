@@ -16,7 +16,7 @@ from kafkatrigger.api.configure import consumer_config
 from kafkatrigger.api.dead_letters import Answer, ListLetters
 from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.api.selection import Selection
-from kafkatrigger.kafka import redrive
+from kafkatrigger.kafka import copies
 from kafkatrigger.kafka.topics import settings
 from tests.integration.cli.letters import Failed, Letters, offsets_by_key, redrive_of, source_of, timestamp
 from tests.support.waiting import until
@@ -175,7 +175,7 @@ def test_the_topic_is_made_for_what_it_holds(letters: Letters) -> None:
     letters.write(Failed(4, 0, b"a"), topic=wide)
     assert letters.redrive().notes == []
     found = settings(AdminClient({"bootstrap.servers": letters.bootstrap}), letters.target.redrive_topic)
-    assert (found["retention.ms"], found["max.message.bytes"]) == ("-1", "3000000")
+    assert (found["retention.ms"], found["max.message.bytes"]) == ("-1", "3065536")
     (copy,) = letters.copies
     assert copy.partition() == 4
 
@@ -195,12 +195,14 @@ def test_without_a_group_nothing_is_redriven(letters: Letters) -> None:
 
 def test_an_older_redrive_is_fenced(letters: Letters, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two at once: the second goes on where the first was stopped."""
-    monkeypatch.setattr(redrive, "BATCH", 10)
+    monkeypatch.setattr(copies, "BATCH", 10)
     letters.write(*(Failed(0, n, b"a") for n in range(30)))
     others: list[Answer] = []
+    began: list[str] = []
 
     def begin_another(line: str) -> None:
-        if line.startswith("moved 10 ") and not others:
+        if line.startswith("moved 10 ") and not began:
+            began.append(line)
             others.append(letters.ask(redrive_of(request="second")))
 
     letters.reports = _Listener(begin_another)
@@ -252,9 +254,9 @@ def test_killed_at_any_moment_each_is_moved_once(letters: Letters, tmp_path: Pat
         progress = moved
     assert progress < COUNT, "it was killed too late to show anything"
     assert letters.redrive(request="r").moved == COUNT - progress
-    copies = letters.copies
-    assert len({source_of(each) for each in copies}) == len(copies) == COUNT
-    assert all(offsets == sorted(offsets) for offsets in offsets_by_key(copies).values())
+    found = letters.copies
+    assert len({source_of(each) for each in found}) == len(found) == COUNT
+    assert all(offsets == sorted(offsets) for offsets in offsets_by_key(found).values())
 
 
 def test_a_transaction_left_open_is_ended_first(letters: Letters) -> None:
