@@ -156,14 +156,17 @@ def _memory() -> Case:
         Target("consumer under load <= 250 MiB", OURS, "under load, MiB", at_most=250),
     )
     title = "Memory of the consumer process"
-    return Case("memory", title, "memory", (Contestant("kafkatrigger", 2_000_000),), load=Load(0, 1024), targets=targets)
+    return Case(
+        "memory", title, "memory", (Contestant("kafkatrigger", 2_000_000),), load=Load(0, 1024), targets=targets
+    )
 
 
 def _recovery() -> Case:
     limits: dict[Protocol, float] = {"Classic": 20.0, "Consumer": 60.0}
     names = {protocol: f"{OURS}, {protocol.lower()} protocol" for protocol in limits}
     contestants = tuple(
-        Contestant("kafkatrigger", name=names[protocol], workers=1, protocol=protocol, rate=1_000) for protocol in limits
+        Contestant("kafkatrigger", name=names[protocol], workers=1, protocol=protocol, rate=1_000)
+        for protocol in limits
     )
     targets = tuple(
         Target(f"{names[protocol]} <= {limit:.0f} s", names[protocol], "recovery, s", at_most=limit)

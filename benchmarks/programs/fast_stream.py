@@ -16,7 +16,7 @@ def application(bootstrap: str, source: str, target: str, group: str, linger: in
     """One subscriber that publishes under the source's key."""
     broker = KafkaBroker(bootstrap, linger_ms=linger, enable_idempotence=True, log_level=logging.DEBUG)
 
-    @broker.subscriber(source, group_id=group, auto_offset_reset="earliest", ack_policy=AckPolicy.NACK_ON_ERROR)
+    @broker.subscriber(source, group_id=group, auto_offset_reset="earliest", ack_policy=AckPolicy.NACK_ON_ERROR)  # type: ignore[untyped-decorator]
     async def handle(value: dict[str, Any], message: KafkaMessage) -> None:
         value["result"] = value["value"] * 2
         raw = message.raw_message

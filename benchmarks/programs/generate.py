@@ -18,9 +18,7 @@ TICK = 0.001
 
 def main(bootstrap: str, topic: str, rate: int, seconds: float, size: int) -> int:
     """Runs to its end; returns how many messages were acknowledged."""
-    producer = Producer(
-        {"bootstrap.servers": bootstrap, "linger.ms": 0, "partitioner": "murmur2_random", "acks": 1}
-    )
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0, "partitioner": "murmur2_random", "acks": 1})
     keys = [b"%d" % number for number in range(KEYS)]
     start, sent, total = time.monotonic(), 0, round(rate * seconds)
     while sent < total:
