@@ -5,11 +5,14 @@ them. What was measured goes into the file of the day, beside what was measured 
 """
 
 import argparse
+import subprocess
 import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+
+from confluent_kafka import KafkaException
 
 from benchmarks import latency, machine, memory, picture, rate, recovery, report, results
 from benchmarks.cases import CASES, Case, Contestant, find
@@ -21,6 +24,9 @@ from tests.cluster.broker import HostBroker
 RESULTS = Path(__file__).parent / "results"
 PROBE_MESSAGES = 2_000_000
 """How many messages tell the most that we reach, where a share of that is asked for."""
+
+FAILURES = (ContestantError, AssertionError, ValueError, subprocess.SubprocessError, KafkaException)
+"""What a contestant may end with: a line in the table, and the others go on."""
 
 _BROKER = {"log.segment.delete.delay.ms": "1000"}
 
@@ -51,7 +57,7 @@ class Bench:
         started = time.monotonic()
         try:
             run = self._measure(case, contestant)
-        except (ContestantError, AssertionError) as error:
+        except FAILURES as error:
             run = Run(failure=str(error).strip() or type(error).__name__)
         shown = run.failure or report.summary(run)
         print(f"  run {number}, {contestant.label}: {shown} ({time.monotonic() - started:.0f} s)", flush=True)

@@ -73,7 +73,7 @@ class Case:
 
 
 OURS, BARE, QUIX = "kafkatrigger", "bare loop", "Quix Streams"
-_FAST, _QUIX, _SLOW = 4_000_000, 600_000, 20_000
+_FAST, _QUIX, _SLOW = 4_000_000, 600_000, 100_000
 
 
 def _at_least(ratio: float, than: str, contestant: str = OURS) -> Target:

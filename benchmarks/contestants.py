@@ -104,14 +104,16 @@ class Program:
 
 def trigger(contestant: Contestant, guarantee: Guarantee, bootstrap: str, source: str, target: str) -> dict[str, Any]:
     """The trigger that makes kafkatrigger do the case's work: all else as by default."""
-    reading: dict[str, Any] = {"topics": [source], "groupProtocol": contestant.protocol}
+    reading: dict[str, Any] = {"topics": [source]}
+    if contestant.protocol != "Auto":
+        reading["groupProtocol"] = contestant.protocol
     if contestant.filter:
         reading["filter"] = contestant.filter
     return {
         "kafka": {"bootstrapServers": [bootstrap]},
         "source": reading,
         "transformation": {"function": contestant.function},
-        "delivery": {"guarantee": guarantee},
+        "delivery": {} if guarantee == "AtLeastOnce" else {"guarantee": guarantee},
         "response": {"topic": target},
         "runtime": {"workers": contestant.workers},
     }

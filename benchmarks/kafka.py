@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 import orjson
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
@@ -23,7 +24,7 @@ class Kafka:
 
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
-        self._common = {"bootstrap.servers": bootstrap}
+        self._common: dict[str, Any] = {"bootstrap.servers": bootstrap, "log_level": 2}
         self._admin = AdminClient(self._common)
         self._filled: dict[Load, str] = {}
 
@@ -91,7 +92,7 @@ class Kafka:
 class Group:
     """The committed offsets of a group; it never joins it."""
 
-    def __init__(self, common: dict[str, str], name: str) -> None:
+    def __init__(self, common: dict[str, Any], name: str) -> None:
         self._consumer = Consumer({**common, "group.id": name, "isolation.level": "read_uncommitted"})
 
     def committed(self, topic: str) -> dict[int, int]:

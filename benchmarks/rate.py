@@ -68,9 +68,9 @@ def peaks(contestant: Running) -> dict[str, float]:
 def _timed(kafka: Kafka, contestant: Running, source: str, target: str, count: int) -> Run:
     group = kafka.group(contestant.group)
     try:
-        _wait(contestant, POLL_FIRST, lambda: sum(kafka.ends(target).values()), lambda done: done > 0)
+        _wait(contestant, "response", POLL_FIRST, lambda: sum(kafka.ends(target).values()), lambda done: done > 0)
         start, before, begin = time.monotonic(), sum(kafka.ends(target).values()), Cost.of(contestant)
-        _wait(contestant, POLL, lambda: sum(group.committed(source).values()), lambda done: done >= count)
+        _wait(contestant, "commit", POLL, lambda: sum(group.committed(source).values()), lambda done: done >= count)
         seconds = time.monotonic() - start
         cpu = Cost.of(contestant).per_million(begin, count - before)
     finally:
@@ -80,12 +80,14 @@ def _timed(kafka: Kafka, contestant: Running, source: str, target: str, count: i
     return Run({"rate": (count - before) / seconds, "seconds": seconds}, cpu, peaks(contestant))
 
 
-def _wait(contestant: Running, interval: float, look: Callable[[], int], enough: Callable[[int], bool]) -> None:
+def _wait(
+    contestant: Running, what: str, interval: float, look: Callable[[], int], enough: Callable[[int], bool]
+) -> None:
     seen, deadline = 0, time.monotonic() + PATIENCE
     while not enough(now := look()):
         if now > seen:
             seen, deadline = now, time.monotonic() + PATIENCE
         contestant.check()
         if time.monotonic() > deadline:
-            raise ContestantError(f"no progress for {PATIENCE:.0f} s at {now} messages: {contestant.log}")
+            raise ContestantError(f"no {what} for {PATIENCE:.0f} s, at {now} messages: {contestant.log}")
         time.sleep(interval)

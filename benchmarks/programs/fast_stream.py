@@ -1,4 +1,4 @@
-"""The same work with FastStream, as its documentation writes it: acknowledged after the response is.
+"""The same work with FastStream, in batches: with one message at a time it commits for each and does 145 a second.
 
 python fast_stream.py BOOTSTRAP SOURCE TARGET GROUP AtLeastOnce LINGER_MS
 """
@@ -9,19 +9,29 @@ import sys
 from typing import Any
 
 from faststream import AckPolicy, FastStream
-from faststream.confluent import KafkaBroker, KafkaMessage
+from faststream.confluent import KafkaBroker, KafkaMessage, KafkaPublishMessage
+
+BATCH = 500
 
 
 def application(bootstrap: str, source: str, target: str, group: str, linger: int) -> FastStream:
-    """One subscriber that publishes under the source's key."""
+    """One subscriber that publishes under the source's keys, and commits when all of a batch is acknowledged."""
     broker = KafkaBroker(bootstrap, linger_ms=linger, enable_idempotence=True, log_level=logging.DEBUG)
 
-    @broker.subscriber(source, group_id=group, auto_offset_reset="earliest", ack_policy=AckPolicy.NACK_ON_ERROR)  # type: ignore[untyped-decorator]
-    async def handle(value: dict[str, Any], message: KafkaMessage) -> None:
-        value["result"] = value["value"] * 2
-        raw = message.raw_message
-        assert not isinstance(raw, tuple)
-        await broker.publish(value, target, key=raw.key())
+    @broker.subscriber(  # type: ignore[untyped-decorator]
+        source,
+        group_id=group,
+        auto_offset_reset="earliest",
+        ack_policy=AckPolicy.NACK_ON_ERROR,
+        batch=True,
+        max_records=BATCH,
+    )
+    async def handle(values: list[dict[str, Any]], message: KafkaMessage) -> None:
+        results = []
+        for value, source in zip(values, message.raw_message, strict=True):
+            value["result"] = value["value"] * 2
+            results.append(KafkaPublishMessage(value, key=source.key()))
+        await broker.publish_batch(*results, topic=target)
 
     return FastStream(broker)
 
