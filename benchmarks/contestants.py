@@ -75,8 +75,10 @@ class Ours:
 
     @property
     def log(self) -> str:
-        """The end of what it wrote."""
-        return self.pod.logs[-SHOWN:].strip()
+        """What it says of itself, and the end of what it wrote."""
+        status = self.pod.status
+        state = f"{status.reason}, {status.outcomes}, {status.in_flight} in flight; " if status else ""
+        return state + self.pod.logs[-SHOWN:].strip()
 
 
 class Program:
