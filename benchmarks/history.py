@@ -36,8 +36,11 @@ class History:
         else:
             self._latest[key] = n
 
+    def has(self, n: int) -> bool:
+        """Whether there was a response to message n."""
+        return n < len(self._seen) and bool(self._seen[n])
+
     def losses(self, sent: int) -> int:
         """How many of the first `sent` messages should have a response and have none."""
-        seen, expected = self._seen, self.expected
-        missing = (n for n in range(sent) if n >= len(seen) or not seen[n])
-        return sum(1 for n in missing if expected is None or expected(n))
+        expected = self.expected
+        return sum(1 for n in range(sent) if not self.has(n) and (expected is None or expected(n)))
