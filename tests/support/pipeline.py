@@ -52,6 +52,8 @@ class Pod:
             str(self.folder / "consumer.json"),
             "--socket",
             str(self.socket),
+            "--control",
+            str(self.control),
             "--port",
             str(self._port),
         )
@@ -65,6 +67,11 @@ class Pod:
     @property
     def socket(self) -> Path:
         return self.folder / "runtime.sock"
+
+    @property
+    def control(self) -> Path:
+        """Socket for people's requests."""
+        return self.folder / "control.sock"
 
     def get(self, path: str) -> tuple[int, str]:
         """Code and body of one of the pod's endpoints; code 0 while nobody listens."""

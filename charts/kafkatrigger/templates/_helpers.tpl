@@ -56,10 +56,10 @@ What the operator calls, and why. Nothing else: a test runs the operator with ex
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
-# Why a pod is not ready.
+# Why a pod is not ready; and its annotation of a stop, which all pods of a trigger have to know.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [list, watch]
+  verbs: [list, watch, patch]
 # Events about triggers, counted up when they happen again.
 - apiGroups: [""]
   resources: [events]

@@ -1,10 +1,15 @@
 """From what a person wrote to what a consumer reads: a trigger's spec as its pods' configuration. Pure."""
 
+import re
+
 from kafkatrigger.api.consumer_config import BreakerPolicy, ConsumerConfig, RetryPolicy, TopicSettings
 from kafkatrigger.api.delivery import Breaker
 from kafkatrigger.api.quantities import quantity_bytes, seconds
 from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.api.start_policy import StartPolicy, mounted_timestamps
+
+_LONGEST_TOPIC = 249
+_REDRIVE = ".redrive"
 
 
 def start_policy(spec: KafkaTriggerSpec) -> StartPolicy:
@@ -16,6 +21,11 @@ def start_policy(spec: KafkaTriggerSpec) -> StartPolicy:
 def group_id(namespace: str, name: str, spec: KafkaTriggerSpec, prefix: str = "") -> str:
     """The consumer group of a trigger: computed, never written into the spec."""
     return spec.source.group_id or f"{prefix}{namespace}.{name}"
+
+
+def redrive_topic(group: str) -> str:
+    """The topic of dead letters that are to run again; characters of the group that no topic can have become `_`."""
+    return f"{re.sub(r'[^a-zA-Z0-9._-]', '_', group)[: _LONGEST_TOPIC - len(_REDRIVE)]}{_REDRIVE}"
 
 
 def consumer_config(namespace: str, name: str, spec: KafkaTriggerSpec, group_prefix: str = "") -> ConsumerConfig:
@@ -51,7 +61,7 @@ def consumer_config(namespace: str, name: str, spec: KafkaTriggerSpec, group_pre
         on_failure=delivery.on_failure,
         breaker=_breaker(delivery.breaker),
         dead_letter=TopicSettings(delivery.dead_letter.topic or f"{group}.dlq", delivery.dead_letter.create),
-        redrive_topic=f"{group}.redrive",
+        redrive_topic=redrive_topic(group),
         response=TopicSettings(response.topic, response.create) if response else None,
         response_headers=response.headers if response else "None",
         drain=spec.grace_period_seconds - 10,

@@ -8,8 +8,12 @@ from typing import Literal
 
 import msgspec
 
-LIMIT = 16 * 1024 * 1024
-"""Bytes of a request or an answer."""
+REQUEST_LIMIT = 1024 * 1024
+"""Bytes of a request; who has more keys to decide about sends several."""
+ANSWER_LIMIT = 16 * 1024 * 1024
+"""Bytes of an answer; what does not fit is counted in `omitted`."""
+ENGINE_SECONDS = 10.0
+"""How long the engine has to take up a request. What it did not take up in that time is not done later either."""
 
 Action = Literal["retry", "skip", "dead-letter"]
 
@@ -71,3 +75,5 @@ class Answer(msgspec.Struct, rename="camel"):
     blocked: list[BlockedKey] = []
     count: int = 0
     """Keys or triggers that the request took effect on; those it named that were not blocked (any more) are not counted."""
+    omitted: int = 0
+    """Blocked keys that there are beside those in `blocked`, because the answer would have become too long."""

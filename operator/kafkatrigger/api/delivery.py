@@ -1,11 +1,19 @@
 """How messages are delivered, what becomes of those that fail, and where results go."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from kafkatrigger.api.quantities import seconds
 from kafkatrigger.api.schema import Duration, Model, Quantity, TopicName, refuse_unless
+
+_TIMEOUT = "delivery.timeout lies between 100ms and 1h"
+_RATIO = "delivery.breaker.failureRatio is less than 1, or nothing could exceed it: lower it, or set breaker.enabled to false"
+_WINDOW = "delivery.breaker.window lies between 1s and 1h"
+
+
+def _one_rule(expression: str, sentence: str) -> Any:
+    return Field(json_schema_extra={"rules": [[expression, sentence]]})
 
 
 class Retry(Model):
@@ -45,19 +53,33 @@ class Breaker(Model):
     """Stops a broken transformation from pouring a topic into the dead letters."""
 
     enabled: bool = Field(default=True, description="Whether many failures stop the dispatch.")
-    window: Duration = Field(default="30s", description="How far failures are looked back upon.")
+    window: Annotated[
+        Duration, _one_rule("duration(self) >= duration('1s') && duration(self) <= duration('1h')", _WINDOW)
+    ] = Field(default="30s", description="How far failures are looked back upon.")
     minimum_messages: int = Field(
         default=100, ge=1, le=1_000_000, description="Messages that have to have ended within the window."
     )
     minimum_keys: int = Field(
         default=10, ge=1, le=10_000, description="Keys that have to have failed: one poisoned key is no breakdown."
     )
-    failure_ratio: float = Field(
+    failure_ratio: Annotated[float, _one_rule("self < 1.0", _RATIO)] = Field(
         default=0.5,
         ge=0,
-        lt=1,
+        le=1,
         description="Share of the messages in the window that fail for good, above which it stops.",
     )
+
+    @field_validator("window")
+    @classmethod
+    def _window(cls, value: str) -> str:
+        refuse_unless(1 <= seconds(value) <= 3600, _WINDOW)
+        return value
+
+    @field_validator("failure_ratio")
+    @classmethod
+    def _ratio(cls, value: float) -> float:
+        refuse_unless(value < 1, _RATIO)
+        return value
 
 
 class Delivery(Model):
@@ -76,17 +98,7 @@ class Delivery(Model):
     )
     max_buffered_bytes: Quantity = Field(default="64Mi", description="Bytes of messages and results that a pod holds.")
     timeout: Annotated[
-        Duration,
-        Field(
-            json_schema_extra={
-                "rules": [
-                    [
-                        "duration(self) >= duration('100ms') && duration(self) <= duration('1h')",
-                        "delivery.timeout lies between 100ms and 1h",
-                    ]
-                ]
-            }
-        ),
+        Duration, _one_rule("duration(self) >= duration('100ms') && duration(self) <= duration('1h')", _TIMEOUT)
     ] = Field(default="30s", description="Longest run of one attempt.")
     retry: Retry = Field(default_factory=Retry, description="Retry of failed messages.")
     on_failure: Literal["DeadLetter", "Block", "Skip", "Stop"] = Field(
@@ -101,7 +113,7 @@ class Delivery(Model):
     @field_validator("timeout")
     @classmethod
     def _timeout(cls, value: str) -> str:
-        refuse_unless(0.1 <= seconds(value) <= 3600, "delivery.timeout lies between 100ms and 1h")
+        refuse_unless(0.1 <= seconds(value) <= 3600, _TIMEOUT)
         return value
 
 

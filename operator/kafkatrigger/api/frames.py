@@ -65,6 +65,12 @@ class Attach(msgspec.Struct, array_like=True, tag="attach"):
     worker: int
 
 
+class End(msgspec.Struct, array_like=True, tag="end"):
+    """On the control connection: the worker is to end at once, whatever it runs; its WorkerExited names no suspects."""
+
+    worker: int
+
+
 class Batch(msgspec.Struct, array_like=True, tag="batch"):
     """Messages to run in this order.
 
@@ -113,7 +119,8 @@ class WorkerExited(msgspec.Struct, array_like=True, tag="exited"):
     """
 
     worker: int
-    reason: Literal["WorkerCrashed", "OutOfMemory", "Timeout"]
+    reason: Literal["WorkerCrashed", "OutOfMemory", "Timeout", "Ended"]
+    """`Ended` because the consumer said so."""
     message: str
     suspects: list[tuple[int, int]]
 
@@ -165,7 +172,7 @@ class Results(msgspec.Struct, array_like=True, tag="results"):
     """For functions that run messages side by side, which finish in any order."""
 
 
-FromConsumer = Hello | Attach | Batch
+FromConsumer = Hello | Attach | End | Batch
 FromRuntime = Welcome | Refused | WorkerState | WorkerExited | Results
 
 _encoder = msgspec.msgpack.Encoder()

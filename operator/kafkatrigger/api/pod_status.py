@@ -13,7 +13,12 @@ RUNTIME_NOT_CONNECTED = "RuntimeNotConnected"
 RUNTIME_TOO_OLD = "RuntimeTooOld"
 TRANSFORMATION_LOADING = "TransformationLoading"
 TRANSFORMATION_NOT_LOADED = "TransformationNotLoaded"
+RUNTIME_BROKEN = "RuntimeBroken"
 JOINING_GROUP = "JoiningGroup"
+STOPPED_ON_FAILURE = "StoppedOnFailure"
+FAILURE_RATE_HIGH = "FailureRateHigh"
+PARTITION_STOPPED = "PartitionStopped"
+STALLED = "Stalled"
 CONSUMING = "Consuming"
 
 
@@ -29,6 +34,22 @@ class PartitionStatus(msgspec.Struct, rename="camel"):
     """Log end minus watermark; None while the end is unknown."""
     started: str
     """Why it started where it did: Committed, PartitionTimestamps or InitialOffsetResetPolicy."""
+    end: int | None = None
+    """Log end, of committed transactions where the consumer reads only those; None while it is unknown."""
+    in_flight: int = 0
+    """Messages handed to the runtime and not yet answered."""
+    parked_keys: int = 0
+    """Keys that wait for a retry or a decision."""
+    blocked_keys: int = 0
+    """Those of them that wait for a decision."""
+    oldest_in_flight_seconds: float | None = None
+    """Age of the oldest message in flight; None while there is none."""
+    last_progress_seconds: float | None = None
+    """Seconds since a message last became terminal; None while none has."""
+    epoch: int = 0
+    """Counts the times that this pod was given the partition."""
+    processed: int | None = None
+    """The watermark as it is now, which the next commit will carry; None before the first message."""
 
 
 class PodStatus(msgspec.Struct, rename="camel"):
@@ -50,3 +71,20 @@ class PodStatus(msgspec.Struct, rename="camel"):
     """Worker processes that ended, by reason."""
     rebalances: int = 0
     group_protocol: str = ""
+    blocked_keys: int = 0
+    """Keys that wait for a decision (`delivery.onFailure: Block`), over all partitions of this pod."""
+    parked_keys: int = 0
+    """Keys that wait, for a retry or for a decision."""
+    blocked_message: str = ""
+    """What a person should know about the blocked keys, as a sentence that holds no key. It goes into the trigger's
+    status, so it has nothing in it that changes all the time."""
+    breaker_open: bool = False
+    """Too much fails: one message at a time probes."""
+    dead_letter_problem: str = ""
+    """Why the dead-letter topic refuses writes, as a sentence; other messages go on, so the pod stays ready."""
+    stopped: str = ""
+    """The text of the `stop.StopPoint` of a stop in a partition of this pod; empty in pods that were only told of it."""
+    attempts: dict[str, int] = {}
+    """Attempts since the pod started, by result: succeeded, failed, timeout, crashed."""
+    retention_warning: str = ""
+    """Which waiting messages the topic's retention is about to remove, as a sentence that holds no key."""

@@ -65,6 +65,18 @@ class KafkaTriggerSpec(Model):
             "(has(self.delivery) && has(self.delivery.timeout) ? duration(self.delivery.timeout).getSeconds() : 0)",
             "podTemplate.terminationGracePeriodSeconds is too short to drain: at least delivery.timeout and 15 seconds",
         ),
+        (
+            "!has(self.source.groupId) || !((self.source.groupId + '.redrive') in self.source.topics)",
+            "source.topics has the trigger's own redrive topic (source.groupId with .redrive appended), which it reads anyway: "
+            "remove it",
+        ),
+        (
+            "!has(self.source.groupId) || ((!has(self.response) || self.response.topic != self.source.groupId + '.redrive') "
+            "&& (!has(self.delivery) || !has(self.delivery.deadLetter) || !has(self.delivery.deadLetter.topic) || "
+            "self.delivery.deadLetter.topic != self.source.groupId + '.redrive'))",
+            "source.groupId with .redrive appended is the topic of messages that are to run again, so neither responses nor "
+            "dead letters may go there: choose another response.topic or delivery.deadLetter.topic",
+        ),
     )
 
     suspend: bool = Field(default=False, description="Stop consuming: no pods, offsets kept.")
@@ -94,6 +106,15 @@ class KafkaTriggerSpec(Model):
         return self
 
     @model_validator(mode="after")
+    def _redrive_topic_is_free(self) -> "KafkaTriggerSpec":
+        if self.source.group_id:
+            redrive = f"{self.source.group_id}.redrive"
+            refuse_unless(redrive not in self.source.topics, self.RULES[4][1])
+            targets = (self.delivery.dead_letter.topic, self.response.topic if self.response else None)
+            refuse_unless(redrive not in targets, self.RULES[5][1])
+        return self
+
+    @model_validator(mode="after")
     def _complete(self) -> "KafkaTriggerSpec":
         refuse_unless(
             bool(self.kafka.bootstrap_servers),
@@ -102,6 +123,14 @@ class KafkaTriggerSpec(Model):
         needed = seconds(self.delivery.timeout) + DRAIN_SECONDS
         refuse_unless(self.grace_period_seconds >= needed - 1, self.RULES[3][1])
         return self
+
+
+class BlockedKeys(Model):
+    """Keys that wait for a decision."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    count: int = Field(description="How many. Which ones, `kafkatrigger blocked list` says: keys may be personal data.")
 
 
 class KafkaTriggerStatus(Model):
@@ -117,6 +146,9 @@ class KafkaTriggerStatus(Model):
         description="Ready, Accepted, Connected, Deployed, Consuming, and others only when they apply.",
     )
     replicas: int | None = Field(default=None, description="Pods that exist.")
+    blocked_keys: BlockedKeys | None = Field(
+        default=None, description="Keys that wait for a decision; not there while there are none."
+    )
     selector: str | None = Field(default=None, description="Label selector of the pods, for the scale subresource.")
     topics_text: str | None = Field(default=None, description="Source topics, for the printed column.")
     lag: int | None = Field(default=None, description="Messages not yet terminal, as of the last write of this status.")

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from kafkatrigger.api.quantities import BYTES_PATTERN, DURATION_PATTERN
@@ -13,7 +13,30 @@ Rule = tuple[str, str]
 OBJECT: dict[str, Any] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 """Schema of a core Kubernetes type: the API server checks it when the pod is made."""
 
-TopicName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]+$", min_length=1, max_length=249)]
+_NO_TOPIC = "Kafka allows no topic named . or .."
+
+
+def refuse_unless(holds: bool, sentence: str) -> None:
+    """For validators: the same sentence as the CEL rule's."""
+    if not holds:
+        raise ValueError(sentence)
+
+
+def _topic(name: str) -> str:
+    refuse_unless(name not in (".", ".."), _NO_TOPIC)
+    return name
+
+
+TopicName = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-zA-Z0-9._-]+$",
+        min_length=1,
+        max_length=249,
+        json_schema_extra={"rules": [["!(self in ['.', '..'])", _NO_TOPIC]]},
+    ),
+    AfterValidator(_topic),
+]
 Duration = Annotated[str, Field(pattern=DURATION_PATTERN, max_length=32)]
 Quantity = Annotated[str, Field(pattern=BYTES_PATTERN, max_length=20)]
 Milliseconds = Annotated[int, Field(ge=0, le=253402300799999)]
@@ -25,9 +48,3 @@ class Model(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
     RULES: ClassVar[tuple[Rule, ...]] = ()
-
-
-def refuse_unless(holds: bool, sentence: str) -> None:
-    """For validators: the same sentence as the CEL rule's."""
-    if not holds:
-        raise ValueError(sentence)

@@ -82,6 +82,8 @@ class Format(Model):
     )
 
 
+_BLANK = "source.filter is blank: write an expression, or remove it to run every message"
+
 StartText = Annotated[
     int | str,
     Field(
@@ -125,10 +127,7 @@ class Source(Model):
         min_length=1,
         max_length=100,
         description="Topics to consume.",
-        json_schema_extra={
-            "x-kubernetes-list-type": "set",
-            "rules": [["self.all(topic, !(topic in ['.', '..']))", "Kafka allows no topic named . or .."]],
-        },
+        json_schema_extra={"x-kubernetes-list-type": "set"},
     )
     group_id: str | None = Field(
         default=None,
@@ -160,6 +159,7 @@ class Source(Model):
         max_length=4096,
         description="CEL expression on value, key, headers, topic, partition, offset and timestamp; a message for which it is "
         "false is not run. One for which it fails has failed.",
+        json_schema_extra={"rules": [["self.matches('[^\\\\s]')", _BLANK]]},
     )
     format: Format = Field(default_factory=Format, description="Formats of value and key.")
     tombstones: Literal["Pass", "Skip"] = Field(
@@ -172,6 +172,12 @@ class Source(Model):
     @classmethod
     def _known(cls, value: dict[str, str]) -> dict[str, str]:
         return _allowed(value, SOURCE_OPTIONS)
+
+    @field_validator("filter")
+    @classmethod
+    def _filter(cls, value: str | None) -> str | None:
+        refuse_unless(value is None or bool(value.strip()), _BLANK)
+        return value
 
     @field_validator("initial_offset_reset_policy")
     @classmethod

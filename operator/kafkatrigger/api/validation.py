@@ -41,7 +41,7 @@ def accept(
     except ValidationError as error:
         return Refused("; ".join(dict.fromkeys(_sentence(each) for each in error.errors())))
     config = consumer_config(namespace, name, parsed, group_id_prefix)
-    problem = _dead_letter_problem(config)
+    problem = _dead_letter_problem(config) or _redrive_problem(config)
     return Refused(problem) if problem else Accepted(parsed, config)
 
 
@@ -75,3 +75,16 @@ def _dead_letter_problem(config: ConsumerConfig) -> str:
     if config.response and topic == config.response.topic:
         return f"spec.delivery.deadLetter.topic: its default {topic} is also the response topic: set another"
     return ""
+
+
+def _redrive_problem(config: ConsumerConfig) -> str:
+    """The same of the topic that dead letters are copied to when they are to run again."""
+    uses = {
+        "spec.source.topics": config.topics,
+        "spec.response.topic": [config.response.topic] if config.response else [],
+        "spec.delivery.deadLetter.topic": [config.dead_letter.topic],
+    }
+    field = next((field for field, topics in uses.items() if config.redrive_topic in topics), "")
+    if not field:
+        return ""
+    return f"{field}: {config.redrive_topic} is the topic of this trigger's messages that are to run again: use another"

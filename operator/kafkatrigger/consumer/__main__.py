@@ -11,14 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import xxhash
 from confluent_kafka import KafkaError, KafkaException
 
 from kafkatrigger.api import logs, pod_status, start_policy
-from kafkatrigger.api.consumer_config import CONFIG_PATH, RUNTIME_SOCKET, STATUS_PORT, ConsumerConfig
+from kafkatrigger.api.consumer_config import CONFIG_PATH, CONTROL_SOCKET, RUNTIME_SOCKET, STATUS_PORT, ConsumerConfig
 from kafkatrigger.api.pod_status import PodStatus
-from kafkatrigger.consumer import http, metrics
+from kafkatrigger.api.stop import REVISION_VARIABLE
+from kafkatrigger.consumer import http, metrics, ports
+from kafkatrigger.consumer.control import Control
 from kafkatrigger.consumer.engine import Engine
 from kafkatrigger.consumer.health import Health
+from kafkatrigger.consumer.start import Policy
 
 log = logging.getLogger("kafkatrigger.consumer")
 
@@ -29,7 +33,7 @@ def main() -> None:
     logs.configure()
     try:
         config = msgspec.json.decode(options.config.read_bytes(), type=ConsumerConfig)
-        policy = start_policy.from_environment(os.environ, config.partition_timestamps)
+        start = start_policy.from_environment(os.environ, config.partition_timestamps)
     except (OSError, msgspec.DecodeError) as error:
         sys.exit(f"the configuration {options.config} cannot be used: {error}")
     health = Health(f"{config.namespace}/{config.name}", config.group_id)
@@ -42,7 +46,8 @@ def main() -> None:
     )
     _tune_garbage_collection()
     try:
-        engine = Engine(config, policy, str(options.socket), health)
+        policy = Policy(start, config.redrive_topic, _revision(options.config))
+        engine = Engine(config, ports.real(config, policy, options.socket), health, Control(options.control))
         _on_signal(engine.stop)
         engine.run()
     except KafkaException as error:
@@ -50,6 +55,11 @@ def main() -> None:
             raise
         _wait_for_other_options(health, error.args[0].str())
     server.shutdown()
+
+
+def _revision(config: Path) -> int:
+    """Stands for the trigger's spec in commits: a stop ends when it changes."""
+    return xxhash.xxh3_64_intdigest(os.environ.get(REVISION_VARIABLE, "").encode() or config.read_bytes())
 
 
 def _on_signal(stop: Callable[[], None]) -> None:
@@ -87,6 +97,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--socket", type=Path, default=Path(RUNTIME_SOCKET), help="socket of the runtime (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--control", type=Path, default=Path(CONTROL_SOCKET), help="socket for people's requests (default: %(default)s)"
     )
     parser.add_argument(
         "--port", type=int, default=STATUS_PORT, help="port of /status, /metrics and the probes (default: %(default)s)"

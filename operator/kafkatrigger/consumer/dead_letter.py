@@ -1,7 +1,7 @@
 """The form of a dead letter: the message untouched, and headers that say what happened. Pure."""
 
 from kafkatrigger.api.frames import Headers, Record
-from kafkatrigger.consumer.outbox import Output
+from kafkatrigger.consumer.output import Output
 from kafkatrigger.consumer.partition import Partition
 
 LONGEST_TEXT = 1000

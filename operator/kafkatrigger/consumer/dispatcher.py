@@ -1,20 +1,22 @@
 """The dispatcher: which worker gets what, and what is under way.
 
-Keys hash to slots, a slot belongs to one worker, and a worker runs in sequence: so order per key needs no round trip for
-each message, and the success path does no work for each key.
+Keys hash to slots, a slot belongs to one worker, and a worker keeps the order of what it gets: so order per key needs no
+round trip for each message, and the success path does no work for each key.
 """
 
-import heapq
+import itertools
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from kafkatrigger.api.frames import Batch, Ordering, Record, Results
-from kafkatrigger.consumer.lanes import Lane, LaneId, Lanes, size, sizes
+from kafkatrigger.consumer.histogram import Histogram
+from kafkatrigger.consumer.lanes import Lane, Lanes
+from kafkatrigger.consumer.offsets import PARTITION, LaneId, lane_of
 from kafkatrigger.consumer.partition import Partition
+from kafkatrigger.consumer.sizes import size, sizes
 
 SLOTS = 256
 FRAME_RECORDS = 500
@@ -27,28 +29,47 @@ FIRST_WINDOW = 64
 SMALLEST_WINDOW = 2
 SMOOTHING = 0.3
 
+_generations = itertools.count(1)
+
 
 class Chunk(msgspec.Struct, eq=False):
     """Records of one read for one worker; record[0] is an index into `partitions`."""
 
     partitions: list[Partition]
     records: list[Record]
+    size: int
+    """Bytes, estimated where it was cut from a larger one; all parts of that together have its size."""
+    plain: bool = False
+    """None of the records has headers."""
+
+    def cut(self, count: int) -> "Chunk":
+        """Takes its first records out."""
+        share = self.size * count // max(1, len(self.records))
+        part = Chunk(self.partitions, self.records[:count], share, self.plain)
+        self.records = self.records[count:]
+        self.size -= part.size
+        return part
 
 
 class Flight(msgspec.Struct, eq=False):
-    """A batch that was sent: `answered` counts from its first record."""
+    """A batch that was sent. The records that were answered are None, until all are."""
 
     id: int
     partitions: list[Partition]
-    records: list[Record]
+    records: list[Record | None]
+    size: int
+    plain: bool
     sent: float
     waited: bool
     """Its records were taken from lanes."""
-    answered: int = 0
+    left: int
+    lanes: Counter[tuple[Partition, LaneId]] | None = None
+    """How many records of each lane are open, once somebody asked."""
 
     @property
-    def open_records(self) -> Iterator[Record]:
-        return islice(self.records, self.answered, None)
+    def open_records(self) -> Iterator[tuple[int, Record]]:
+        """The records that are not answered, with their indexes."""
+        return ((index, record) for index, record in enumerate(self.records) if record is not None)
 
 
 class OutOfTurnError(Exception):
@@ -60,19 +81,22 @@ class Worker:
 
     def __init__(self) -> None:
         self.attached = False
-        self.lanes: list[tuple[int, int, Lane]] = []
-        """Lanes that are due, as a heap by the batch that has to be answered before."""
+        self.generation = 0
+        """Another for every process that it ever was; 0 before the first."""
+        self.lanes: deque[Lane] = deque()
+        """That may run."""
+        self.suspects: deque[list[Lane]] = deque()
+        """Groups of which each runs with nothing else under way: so if the worker ends, it is known of which group."""
         self.backlog: deque[Chunk] = deque()
-        self.flights: deque[Flight] = deque()
+        self.flights: dict[int, Flight] = {}
+        self.released: list[tuple[Partition, bytes | None]] = []
+        """Lanes that the worker holds and that are over."""
         self.in_flight = 0
         self.waiting = 0
         self.window = FIRST_WINDOW
-        self._seconds_each: float | None = None
+        self.seconds_each = 0.0
+        """How long a message takes it, smoothed."""
         self._answered_at = 0.0
-
-    def has_answered(self, batch: int) -> bool:
-        """Whether every answer to this batch is here; batches of other workers do not matter to it."""
-        return not self.flights or self.flights[0].id > batch
 
     @property
     def held(self) -> int:
@@ -83,29 +107,34 @@ class Worker:
         """By what workers are compared: one that is not attached comes last."""
         return not self.attached, self.held
 
-    def learn(self, count: int, sent: float, now: float, largest: int) -> None:
-        """Adapts the window to how long a message takes."""
+    def learn(self, count: int, sent: float, now: float, largest: int) -> float:
+        """Adapts the window to how long a message takes, which is returned in seconds."""
         each = (now - max(sent, self._answered_at)) / count
         self._answered_at = now
-        known = self._seconds_each
-        self._seconds_each = each if known is None else known + SMOOTHING * (each - known)
-        target = WINDOW_SECONDS / max(self._seconds_each, 1e-7)
+        known = self.seconds_each
+        self.seconds_each = known + SMOOTHING * (each - known) if known else each
+        target = WINDOW_SECONDS / max(self.seconds_each, 1e-7)
         # At most doubled at a time: one quick answer is no promise.
         self.window = max(SMALLEST_WINDOW, min(int(target), self.window * 2, largest))
+        return each
 
 
 class Dispatcher:
-    """Batches out, answers in. Sends through `send(worker, batch)`."""
+    """Batches out, answers in."""
 
-    def __init__(self, ordering: Ordering, max_in_flight: int, lanes: Lanes) -> None:
+    def __init__(
+        self, ordering: Ordering, max_in_flight: int, lanes: Lanes, execution: Histogram | None = None
+    ) -> None:
         self._lanes = lanes
+        lanes.over, lanes.spilled = self._release, self._forget_spilled
         self._ordering = ordering
         self._max_in_flight = max_in_flight
         self._next_id = 0
-        self._tie = 0
         self.workers: list[Worker] = []
         self.bytes = 0
         """Of all messages held."""
+        self.execution = execution or Histogram()
+        """Seconds of a worker's time for each message."""
 
     @property
     def held(self) -> int:
@@ -117,56 +146,108 @@ class Dispatcher:
         """Messages sent and not yet answered."""
         return sum(worker.in_flight for worker in self.workers)
 
+    def lane_of(self, record: Record) -> LaneId:
+        """The lane of a message within its partition."""
+        return lane_of(self._ordering, record[4], record[1])
+
+    def open_lane(self, partition: Partition, record: Record) -> Lane:
+        """The lane of a message, which begins to wait if it did not."""
+        return self._lanes.open(partition, self.lane_of(record), record[4] if self._ordering == "Key" else None)
+
+    # Workers come and go
+
     def resize(self, count: int) -> None:
         """There are this many workers from now on, none of them attached: what waits finds its place anew."""
         workers, self.workers = self.workers, [Worker() for _ in range(count)]
         for worker in workers:
-            self.bytes -= sum(sizes(chunk.records) for chunk in worker.backlog)
-            for _, _, lane in worker.lanes:
+            self._queue_suspects(list(worker.suspects))
+            for lane in worker.lanes:
                 self._queue_lane(lane)
             for chunk in worker.backlog:
-                self.add(chunk.partitions, chunk.records)
+                self.bytes -= chunk.size
+                self.add(chunk)
 
     def attach(self, number: int) -> None:
         """The worker takes batches from now on."""
-        self.workers[number].attached = True
+        worker = self.workers[number]
+        worker.attached, worker.generation = True, next(_generations)
 
-    def lane_of(self, partition: Partition, record: Record) -> LaneId:
-        """What keeps its order with this message; a message without a key is on its own."""
-        if self._ordering == "Key" and record[4] is not None:
-            return partition, record[4]
-        if self._ordering == "Partition":
-            return partition
-        return partition, record[1]
+    def detach(self, number: int) -> list[Flight]:
+        """The worker is gone: what it had not answered, oldest first."""
+        worker = self.workers[number]
+        flights = list(worker.flights.values())
+        worker.attached = False
+        worker.flights.clear()
+        worker.released.clear()
+        worker.in_flight = 0
+        worker.window = min(worker.window, FIRST_WINDOW)
+        self.bytes -= sum(flight.size for flight in flights)
+        return flights
 
-    def add(self, partitions: list[Partition], records: Iterable[Record]) -> None:
+    # Queues
+
+    def add(self, chunk: Chunk) -> None:
         """Queues the records of one read at their workers."""
-        shards: list[list[Record]] = [[] for _ in self.workers]
         count = len(self.workers)
-        if self._ordering == "Key":
-            idle = self._idlest()
-            for record in records:
-                key = record[4]
-                shards[idle if key is None else (hash(key) & (SLOTS - 1)) % count].append(record)
-        else:
-            for record in records:
-                shards[self._place(partitions[record[0]])].append(record)
+        if count == 1:
+            self._queue(self.workers[0], chunk)
+            return
+        shards = self._shards(chunk)
+        rest = Chunk(chunk.partitions, chunk.records, chunk.size, chunk.plain)
         for number, shard in enumerate(shards):
             if shard:
-                self._queue(self.workers[number], Chunk(partitions, shard), first=False)
+                share = rest.size * len(shard) // max(1, len(rest.records))
+                self._queue(self.workers[number], Chunk(chunk.partitions, shard, share, chunk.plain))
+                rest.size -= share
+                rest.records = rest.records[len(shard) :]
 
-    def queue_lanes(self, now: float) -> None:
-        """Takes note of the lanes that are due."""
-        for lane in self._lanes.due(now):
-            self._queue_lane(lane)
+    def _shards(self, chunk: Chunk) -> list[list[Record]]:
+        shards: list[list[Record]] = [[] for _ in self.workers]
+        if self._ordering != "Key":
+            for record in chunk.records:
+                shards[self._place(chunk.partitions[record[0]])].append(record)
+            return shards
+        idle, slots = self._idlest(), [shards[slot % len(shards)].append for slot in range(SLOTS)]
+        for record in chunk.records:
+            key = record[4]
+            if key is None:
+                shards[idle].append(record)
+            else:
+                slots[hash(key) & (SLOTS - 1)](record)
+        return shards
+
+    def _queue(self, worker: Worker, chunk: Chunk, first: bool = False) -> None:
+        (worker.backlog.appendleft if first else worker.backlog.append)(chunk)
+        worker.waiting += len(chunk.records)
+        self.bytes += chunk.size
+
+    def put_back(self, number: int, partitions: list[Partition], records: list[Record]) -> None:
+        """Queues records again that a worker did not get to, in front."""
+        if records:
+            self._queue(self.workers[number], Chunk(partitions, records, sizes(records)), first=True)
+
+    def queue_lanes(self) -> None:
+        """Takes over the lanes that may run."""
+        while self._lanes.ready:
+            self._queue_lane(self._lanes.ready.popleft())
 
     def _queue_lane(self, lane: Lane) -> None:
+        self.workers[self._home(lane)].lanes.append(lane)
+
+    def suspect(self, groups: Sequence[Sequence[Lane]]) -> None:
+        """The first messages of these lanes are to run by the group, with nothing else at their worker."""
+        self._queue_suspects([list(group) for group in groups if group])
+
+    def _queue_suspects(self, groups: Sequence[list[Lane]]) -> None:
+        for group in groups:
+            self.workers[self._home(group[0])].suspects.append(group)
+
+    def _home(self, lane: Lane) -> int:
         """A lane runs where its messages always ran."""
-        key = lane.records[0][4] if lane.records else None
-        keyed = self._ordering == "Key" and key is not None
-        number = (hash(key) & (SLOTS - 1)) % len(self.workers) if keyed else self._place(lane.partition)
-        self._tie += 1
-        heapq.heappush(self.workers[number].lanes, (lane.after, self._tie, lane))
+        key = lane.records[0][4] if lane.records else lane.key
+        if self._ordering == "Key" and key is not None:
+            return (hash(key) & (SLOTS - 1)) % len(self.workers)
+        return self._place(lane.partition)
 
     def _place(self, partition: Partition) -> int:
         if self._ordering == "Partition":
@@ -176,117 +257,190 @@ class Dispatcher:
     def _idlest(self) -> int:
         return min(range(len(self.workers)), key=lambda number: self.workers[number].load)
 
-    def _queue(self, worker: Worker, chunk: Chunk, first: bool) -> None:
-        (worker.backlog.appendleft if first else worker.backlog.append)(chunk)
-        worker.waiting += len(chunk.records)
-        self.bytes += sizes(chunk.records)
+    # Departures
 
-    def departures(self, now: float) -> Iterator[tuple[int, Batch]]:
-        """The batches that may be sent now: take them all. What has waited in lanes goes first."""
+    def departures(self, limit: int | None = None) -> Iterator[tuple[int, Batch]]:
+        """The batches that may be sent now, of at most `limit` messages: take them all."""
+        left = self._max_in_flight if limit is None else limit
         for number, worker in enumerate(self.workers):
-            while worker.attached and worker.in_flight < worker.window:
-                room = min(FRAME_RECORDS, worker.window - worker.in_flight, self._max_in_flight - self.in_flight)
-                if room <= 0:
-                    return
-                if worker.lanes and worker.has_answered(worker.lanes[0][0]):
-                    chunk, waited = self._take_lanes(worker, room, now), True
-                elif worker.backlog:
-                    chunk, waited = self._take_backlog(worker, room), False
-                else:
+            while worker.attached and left > 0:
+                chunk, waited = self._next(worker, left)
+                if chunk is None:
                     break
                 if chunk.records:
+                    left -= len(chunk.records)
                     yield number, self._depart(worker, chunk, waited)
+            if worker.attached and worker.released:
+                yield number, self._depart(worker, Chunk([], [], 0), True)
 
-    def _take_lanes(self, worker: Worker, room: int, now: float) -> Chunk:
+    def _next(self, worker: Worker, left: int) -> tuple[Chunk | None, bool]:
+        """What goes to this worker next, and whether that waited in lanes; what waited goes first."""
+        if worker.suspects:
+            return (None if worker.in_flight else self._take_suspects(worker)), True
+        room = min(FRAME_RECORDS, worker.window - worker.in_flight, self._max_in_flight - self.in_flight, left)
+        if room <= 0:
+            return None, False
+        if worker.lanes:
+            return self._take_lanes(worker, room), True
+        return (self._take_backlog(worker, room) if worker.backlog else None), False
+
+    def _take_suspects(self, worker: Worker) -> Chunk:
+        lanes = [lane for lane in worker.suspects.popleft() if not lane.partition.revoked]
+        taken = [(lane, self._lanes.take_quarantined(lane)) for lane in lanes]
+        return self._from_lanes(worker, taken)
+
+    def _take_lanes(self, worker: Worker, room: int) -> Chunk:
         """The beginnings of as many lanes as fit."""
-        indexes: dict[Partition, int] = {}
-        records: list[Record] = []
+        taken: list[tuple[Lane, list[Record]]] = []
         total = 0
-        while worker.lanes and worker.has_answered(worker.lanes[0][0]) and len(records) < room and total < FRAME_BYTES:
-            lane = heapq.heappop(worker.lanes)[2]
-            if not worker.has_answered(lane.after):  # more of it was answered since it was queued
-                self._queue_lane(lane)
+        while worker.lanes and room > 0 and total < FRAME_BYTES:
+            lane = worker.lanes.popleft()
+            records = self._lanes.take(lane, _fitting(lane.records, min(room, len(lane.records))))
+            taken.append((lane, records))
+            room -= len(records)
+            total += sizes(records)
+        return self._from_lanes(worker, taken)
+
+    def _from_lanes(self, worker: Worker, taken: Sequence[tuple[Lane, list[Record]]]) -> Chunk:
+        indexes: dict[Partition, int] = {}
+        chunk = Chunk([], [], 0)
+        for lane, records in taken:
+            if not records:
                 continue
-            count = _fitting(lane.records, min(room - len(records), len(lane.records)))
-            taken = self._lanes.take(lane, count, now)
             index = indexes.setdefault(lane.partition, len(indexes))
-            records += [(index, *record[1:]) for record in taken]
-            total += sizes(taken)
-        self.bytes += total
-        worker.waiting += len(records)
-        return Chunk(list(indexes), records)
+            anew: list[Record] = [(index, *record[1:]) for record in records]
+            lane.taken = anew
+            chunk.records += anew
+            if lane.held_by == worker.generation and lane.id >= PARTITION:
+                worker.released.append((lane.partition, lane.key))
+            lane.held_by = 0
+        chunk.partitions, chunk.size = list(indexes), sizes(chunk.records)
+        self.bytes += chunk.size
+        worker.waiting += len(chunk.records)
+        return chunk
 
     def _take_backlog(self, worker: Worker, room: int) -> Chunk:
-        chunk = worker.backlog.popleft()
-        if self._lanes:
+        chunk = worker.backlog[0]
+        if any(partition.lanes for partition in chunk.partitions):
             self._park(worker, chunk)
-        count = _fitting(chunk.records, min(room, len(chunk.records)))
-        if count < len(chunk.records):
-            worker.backlog.appendleft(Chunk(chunk.partitions, chunk.records[count:]))
-        return Chunk(chunk.partitions, chunk.records[:count])
-
-    def _depart(self, worker: Worker, chunk: Chunk, waited: bool) -> Batch:
-        self._next_id += 1
-        seen = worker.flights[0].id - 1 if worker.flights else self._next_id - 1
-        worker.flights.append(Flight(self._next_id, chunk.partitions, chunk.records, time.monotonic(), waited))
-        worker.in_flight += len(chunk.records)
-        worker.waiting -= len(chunk.records)
-        sources = [(each.topic, each.number) for each in chunk.partitions]
-        return Batch(self._next_id, sources, chunk.records, seen)
-
-    def last_sent(self, number: int) -> int:
-        """The latest batch that this worker still has to answer."""
-        flights = self.workers[number].flights
-        return flights[-1].id if flights else 0
+        count = _fitting_chunk(chunk, min(room, len(chunk.records)))
+        if count >= len(chunk.records):
+            return worker.backlog.popleft()
+        return chunk.cut(count)
 
     def _park(self, worker: Worker, chunk: Chunk) -> None:
-        """Messages of a key that waits go to its lane, however long ago they were queued."""
+        """Messages of a lane that waits go there, however long ago they were queued."""
         kept = []
         for record in chunk.records:
             partition = chunk.partitions[record[0]]
-            lane_id = self.lane_of(partition, record)
-            if lane_id in self._lanes:
-                self._lanes.put(lane_id, partition, record)
-                worker.waiting -= 1
-                self.bytes -= size(record)
-            else:
+            lane = partition.lanes.get(self.lane_of(record)) if partition.lanes else None
+            if lane is None:
                 kept.append(record)
+            else:
+                self._lanes.put(lane, record)
+                self._lanes.consider(lane)
+        worker.waiting -= len(chunk.records) - len(kept)
+        self.bytes -= chunk.size
         chunk.records = kept
+        chunk.size = sizes(kept)
+        self.bytes += chunk.size
+
+    def _depart(self, worker: Worker, chunk: Chunk, waited: bool) -> Batch:
+        self._next_id += 1
+        batch = Batch(self._next_id, [(each.topic, each.number) for each in chunk.partitions], chunk.records)
+        if worker.released:
+            batch.released = [(_source(batch, partition), key) for partition, key in worker.released]
+            worker.released = []
+        count = len(chunk.records)
+        if count:
+            flight = Flight(
+                *(batch.id, chunk.partitions, chunk.records[:], chunk.size, chunk.plain),  # type: ignore[arg-type]
+                *(time.monotonic(), waited, count),
+            )
+            worker.flights[batch.id] = flight
+            worker.in_flight += count
+            worker.waiting -= count
+        return batch
+
+    def _release(self, lane: Lane) -> None:
+        """The lane is over; a worker that holds it is told so."""
+        if lane.id < PARTITION:
+            return
+        for worker in self.workers:
+            if lane.held_by and worker.generation == lane.held_by and not lane.partition.revoked:
+                worker.released.append((lane.partition, lane.key))
+
+    def _forget_spilled(self, lane: Lane) -> None:
+        """What the lane reads again later must not run by way of the backlog besides."""
+        for worker in self.workers:
+            for chunk in worker.backlog:
+                if lane.partition not in chunk.partitions:
+                    continue
+                kept = [record for record in chunk.records if not self._is_spilled(lane, chunk, record)]
+                worker.waiting -= len(chunk.records) - len(kept)
+                lane.waiting += len(chunk.records) - len(kept)
+                chunk.records = kept
+
+    def _is_spilled(self, lane: Lane, chunk: Chunk, record: Record) -> bool:
+        return (
+            chunk.partitions[record[0]] is lane.partition
+            and lane.spilled is not None
+            and record[1] >= lane.spilled
+            and self.lane_of(record) == lane.id
+        )
+
+    # Answers
 
     def answered(self, number: int, results: Results) -> tuple[Flight, list[Record]]:
         """Which records these are the answers to; OutOfTurnError, with nothing changed, where none of these were expected."""
         worker = self.workers[number]
-        flight = worker.flights[0] if worker.flights else None
+        flight = worker.flights.get(results.batch)
         count = len(results.outcomes)
-        if flight is None or (results.batch, results.first) != (flight.id, flight.answered) or not count:
-            raise OutOfTurnError(f"worker {number} answered batch {results.batch} from {results.first} out of turn")
-        records = flight.records[flight.answered : flight.answered + count]
-        if len(records) != count:
-            raise OutOfTurnError(f"worker {number} answered more of batch {results.batch} than there is")
-        flight.answered += count
+        if flight is None or not count:
+            raise OutOfTurnError(f"worker {number} answered batch {results.batch} out of turn")
+        records = self._answered(number, flight, results)
+        flight.left -= count
         worker.in_flight -= count
-        self.bytes -= sizes(records)
-        if flight.answered == len(flight.records):
-            worker.flights.popleft()
+        if not flight.left:
+            del worker.flights[flight.id]
+            self.bytes -= flight.size
         largest = max(SMALLEST_WINDOW, self._max_in_flight // len(self.workers))
-        worker.learn(count, flight.sent, time.monotonic(), largest)
+        self.execution.observe(worker.learn(count, flight.sent, time.monotonic(), largest), count)
         return flight, records
 
-    def detach(self, number: int) -> list[Flight]:
-        """The worker is gone: what it had not answered, oldest first."""
-        worker = self.workers[number]
-        flights = list(worker.flights)
-        worker.attached = False
-        worker.flights.clear()
-        worker.in_flight = 0
-        worker.window = min(worker.window, FIRST_WINDOW)
-        self.bytes -= sum(sizes(list(flight.open_records)) for flight in flights)
-        return flights
+    def _answered(self, number: int, flight: Flight, results: Results) -> list[Record]:
+        """The records, which are no longer open."""
+        count = len(results.outcomes)
+        if results.indexes is None and count == len(flight.records) == flight.left and not results.first:
+            return flight.records  # type: ignore[return-value] # all of it at once, as nearly always
+        indexes = results.indexes or range(results.first, results.first + count)
+        if len(set(indexes)) != count or min(indexes) < 0 or max(indexes) >= len(flight.records):
+            raise OutOfTurnError(f"worker {number} answered more of batch {flight.id} than there is")
+        records = [flight.records[index] for index in indexes]
+        if None in records:
+            raise OutOfTurnError(f"worker {number} answered messages of batch {flight.id} twice")
+        for index in indexes:
+            flight.records[index] = None
+        if flight.lanes is not None:
+            flight.lanes -= self._lanes_of(flight, records)
+        return records  # type: ignore[return-value]
 
-    def put_back(self, number: int, partitions: list[Partition], records: list[Record]) -> None:
-        """Queues records again that a worker did not get to, in front."""
-        if records:
-            self._queue(self.workers[number], Chunk(partitions, records), first=True)
+    def under_way(self, partition: Partition, lane: LaneId) -> int:
+        """How many messages of the lane workers have."""
+        if lane < PARTITION:  # it is a message alone
+            return 0
+        total = 0
+        for worker in self.workers:
+            for flight in worker.flights.values():
+                if flight.lanes is None:
+                    flight.lanes = self._lanes_of(flight, flight.records)
+                total += flight.lanes[(partition, lane)]
+        return total
+
+    def _lanes_of(self, flight: Flight, records: Sequence[Record | None]) -> Counter[tuple[Partition, LaneId]]:
+        return Counter((flight.partitions[each[0]], self.lane_of(each)) for each in records if each is not None)
+
+    # What is open
 
     def drop_revoked(self) -> None:
         """Forgets what was not sent of partitions that were given up."""
@@ -294,36 +448,69 @@ class Dispatcher:
             chunks = list(worker.backlog)
             worker.backlog.clear()
             worker.waiting = 0
-            self.bytes -= sum(sizes(chunk.records) for chunk in chunks)
             for chunk in chunks:
+                self.bytes -= chunk.size
                 kept = [record for record in chunk.records if not chunk.partitions[record[0]].revoked]
                 if kept:
-                    self._queue(worker, Chunk(chunk.partitions, kept), first=False)
+                    chunk.size = chunk.size if len(kept) == len(chunk.records) else sizes(kept)
+                    chunk.records = kept
+                    self._queue(worker, chunk)
 
-    def is_running(self, partitions: set[Partition]) -> bool:
-        """Whether a worker has messages of one of these partitions."""
-        return any(
-            flight.partitions[record[0]] in partitions
-            for worker in self.workers
-            for flight in worker.flights
-            for record in flight.open_records
-        )
+    def runs(self, partitions: set[Partition]) -> Iterator[int]:
+        """The workers that have messages of one of these partitions."""
+        for number, worker in enumerate(self.workers):
+            if any(
+                flight.partitions[record[0]] in partitions
+                for flight in worker.flights.values()
+                for _, record in flight.open_records
+            ):
+                yield number
 
     def open_offsets(self) -> Iterator[tuple[Partition, int]]:
-        """The messages that are queued or under way."""
+        """The messages that are queued or under way, but not those of lanes."""
         for worker in self.workers:
             for chunk in worker.backlog:
                 for record in chunk.records:
                     yield chunk.partitions[record[0]], record[1]
-            for flight in worker.flights:
-                for record in flight.open_records:
-                    yield flight.partitions[record[0]], record[1]
+            for flight in worker.flights.values():
+                if not flight.waited:
+                    for _, record in flight.open_records:
+                        yield flight.partitions[record[0]], record[1]
+
+    def in_flight_by_partition(self) -> Counter[Partition]:
+        """How many messages of each partition are under way."""
+        return Counter(
+            flight.partitions[record[0]]
+            for worker in self.workers
+            for flight in worker.flights.values()
+            for _, record in flight.open_records
+        )
+
+    def oldest(self) -> dict[Partition, float]:
+        """For each partition when the batch was sent that waits longest for an answer, on the monotonic clock."""
+        oldest: dict[Partition, float] = {}
+        for worker in self.workers:
+            for flight in worker.flights.values():
+                for partition in flight.partitions:
+                    oldest[partition] = min(flight.sent, oldest.get(partition, flight.sent))
+        return oldest
 
 
-def _fitting(records: list[Record], count: int) -> int:
-    """How many of the first `count` records fit into a frame; at least one."""
-    if sizes(records[:count]) <= FRAME_BYTES:
-        return count
+def _source(batch: Batch, partition: Partition) -> int:
+    """The index of a partition in the batch's sources, to which it is added if need be."""
+    source = partition.topic, partition.number
+    if source not in batch.sources:
+        batch.sources.append(source)
+    return batch.sources.index(source)
+
+
+def _fitting_chunk(chunk: Chunk, count: int) -> int:
+    """How many of a chunk's first `count` records fit into a frame, told by its size where that is enough."""
+    return count if chunk.size <= FRAME_BYTES else _fitting(chunk.records, count)
+
+
+def _fitting(records: Sequence[Record], count: int) -> int:
+    """How many of the first `count` records fit into a frame; at least one, if there is one."""
     total = 0
     for index in range(count):
         total += size(records[index])

@@ -4,37 +4,52 @@ A step reads the source, sends batches, takes answers, writes what they led to, 
 waits for user code, and nothing for a broker longer than a moment, so the group membership never suffers from either.
 """
 
+import contextlib
 import logging
 import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
 
 from confluent_kafka import KafkaError, KafkaException, Message
-from confluent_kafka.admin import AdminClient
 
 from kafkatrigger.api import pod_status
-from kafkatrigger.api.consumer_config import ConsumerConfig, TopicSettings
-from kafkatrigger.api.frames import Record
-from kafkatrigger.api.pod_status import PartitionStatus, PodStatus
-from kafkatrigger.api.start_policy import StartPolicy
-from kafkatrigger.consumer.dispatcher import Dispatcher, OutOfTurnError
-from kafkatrigger.consumer.health import Health
+from kafkatrigger.api.consumer_config import ConsumerConfig
+from kafkatrigger.api.control import Answer, Request, Resume
+from kafkatrigger.consumer import blocked, intake, report
+from kafkatrigger.consumer.breaker import Breaker
+from kafkatrigger.consumer.control import Control
+from kafkatrigger.consumer.dispatcher import Chunk, Dispatcher, OutOfTurnError
+from kafkatrigger.consumer.health import Health, Measures
+from kafkatrigger.consumer.histogram import Histogram
 from kafkatrigger.consumer.lanes import Lanes
 from kafkatrigger.consumer.offsets import position
 from kafkatrigger.consumer.outcomes import Outcomes
 from kafkatrigger.consumer.partition import Partition
-from kafkatrigger.consumer.runtime_link import Event, RuntimeJoined, RuntimeLink, WorkerAnswered, WorkerAttached
+from kafkatrigger.consumer.ports import Ports
+from kafkatrigger.consumer.runtime_link import (
+    Event,
+    RuntimeJoined,
+    WorkerAnswered,
+    WorkerAttached,
+    WorkerGone,
+)
 from kafkatrigger.consumer.source import Positions, Source
-from kafkatrigger.kafka import client, topics
+from kafkatrigger.consumer.stall import STALL_SECONDS, Stall
+from kafkatrigger.consumer.stopping import Stopping
+from kafkatrigger.kafka import topics
 
 log = logging.getLogger(__name__)
 
-COMMIT_INTERVAL = 1.0
 COMMIT_MESSAGES = 50_000
 UNACKNOWLEDGED = 2 * COMMIT_MESSAGES
 """Responses that may wait for their acknowledgement before nothing more is read."""
+
+COMMIT_INTERVAL = {"AtLeastOnce": 1.0, "ExactlyOnce": 0.1}
+"""Seconds between commits, by guarantee."""
+
+ATTEMPTS_INTERVAL = 0.1
+"""Seconds between commits while a retry waits for its failed attempts to be committed."""
 
 IDLE_WAIT = 0.05
 """Seconds to wait for a message while nothing is under way."""
@@ -45,6 +60,9 @@ BUSY_WAIT = 0.002
 REVOKE_DRAIN = 5.0
 """Seconds to finish what runs before a partition is given up."""
 
+REVOKE_END = 2.0
+"""Seconds for a worker to end that still runs messages of a partition that is given up."""
+
 FULL_BEFORE_PAUSE = 1.0
 PUBLISH_INTERVAL = 0.5
 PROBE_INTERVAL = 3.0
@@ -53,30 +71,54 @@ STARTUP_RETRY = 2.0
 QUIET_BEFORE_PROBE = 5.0
 """Seconds in which no broker said anything, after which one is asked: a broker that hangs sends no error."""
 
+REDRIVE_INTERVAL = 10.0
+"""Seconds between looks for the redrive topic."""
+
 CLOSE_LIMIT = 8.0
 """Seconds to write, commit and leave the group after the drain."""
+
+MOST_PARKED = 120
+"""Lanes of a partition that a commit's metadata surely has room for."""
+
+BROKEN_AFTER = 3
+"""Deaths of workers in a row, none of which had started a message."""
 
 
 class Engine:
     """Consumes, dispatches and commits until `stop`."""
 
-    def __init__(self, config: ConsumerConfig, policy: StartPolicy, socket_path: str, health: Health) -> None:
+    def __init__(self, config: ConsumerConfig, ports: Ports, health: Health, control: Control) -> None:
         self._config = config
-        self._policy = policy
+        self._ports = ports
         self._health = health
-        self._lanes = Lanes()
+        self._control = control
+        self._lanes = Lanes(config.max_buffered_bytes // 4, config.max_in_flight)
         self._dispatcher = Dispatcher(config.ordering, config.max_in_flight, self._lanes)
-        self._outcomes = Outcomes(config, self._dispatcher, self._lanes)
+        self._breaker = Breaker(config.breaker)
+        self._outcomes = Outcomes(config, self._dispatcher, self._lanes, self._breaker, ports.outbox)
         self._outbox = self._outcomes.outbox
-        self._link = RuntimeLink(socket_path, f"{config.namespace}/{config.name}", config.work)
+        self._commit_seconds = Histogram()
+        health.measures = Measures(self._dispatcher.execution, self._outbox.latency, self._commit_seconds)
+        self._stall = Stall(config.timeout)
+        self._is_stalled = False
+        self._rereader = ports.rereader(self._lanes, self._outcomes.read_again)
+        self._link = ports.link
+        self._stops = Stopping(self._lanes, ports.stopped)
+        self._parts = report.Parts(
+            config, self._dispatcher, self._lanes, self._outcomes, self._link, self._breaker, self._stops
+        )
         self._source: Source | None = None
         self._problem: tuple[str, str] | None = (pod_status.BROKER_UNREACHABLE, "the brokers have not been asked yet")
         self._stopping = False
         self._rebalances = 0
+        self._deaths = 0
+        """Of workers in a row, none of which had started a message."""
         self._read_at = 0.0
         self._commit_at = 0.0
+        self._committed_at = 0.0
         self._publish_at = 0.0
         self._probe_at = 0.0
+        self._redrive_at = 0.0
         self._heard_at = 0.0
         """When a broker last said something."""
 
@@ -100,63 +142,53 @@ class Engine:
 
         A pod whose transformation cannot be loaded must not take partitions from one whose can.
         """
-        admin = AdminClient(client.connection(self._config.bootstrap_servers, self._config.connection_options))
         retry_at = 0.0
         while not self._stopping:
             if self._problem is not None and time.monotonic() >= retry_at:
-                self._problem = self._missing(admin)
+                self._problem = self._ports.missing()
                 retry_at = time.monotonic() + STARTUP_RETRY
             self._take_events(0.1)
+            self._control.poll(self._handle)
             self._report()
             if self._problem is None and self._link.loaded:
-                return Source(self._config, self._policy, self._give_up, self._on_error, self._health.tick)
-        return None
-
-    def _missing(self, admin: AdminClient) -> tuple[str, str] | None:
-        """What of Kafka is not there yet; makes the topics that are to be made."""
-        config = self._config
-        try:
-            existing = topics.partition_counts(admin, ", ".join(config.bootstrap_servers))
-        except topics.BrokersUnreachableError as error:
-            return pod_status.BROKER_UNREACHABLE, str(error)
-        if absent := topics.missing(config.topics, existing):
-            return pod_status.TOPIC_MISSING, absent
-        partitions = max(existing[topic] for topic in config.topics)
-        if config.response and (problem := _ensure(admin, config.response, existing, partitions, "spec.response")):
-            return pod_status.RESPONSE_UNAVAILABLE, problem
-        if not config.skip_failures and (
-            problem := _ensure(admin, config.dead_letter, existing, partitions, "spec.delivery.deadLetter")
-        ):
-            return pod_status.DEAD_LETTER_UNAVAILABLE, problem
+                self._source = self._ports.source(self._give_up, self._on_error, self._health.tick, self._lanes.restore)
+                return self._source
         return None
 
     # One turn of the loop
 
     def _step(self, source: Source) -> None:
-        busy = self._dispatcher.in_flight > 0
-        if self._has_room():
-            source.resume()
-            self._take(source, source.read(0 if busy else self._idle_wait()))
-        elif time.monotonic() - self._read_at > FULL_BEFORE_PAUSE:
-            source.pause()
-            self._take(source, source.read(0))
+        now = time.monotonic()
+        self._stops.look(now)
+        self._control.poll(self._handle)
+        self._read(source, now)
         self._drop_revoked(source)
+        self._rereader.step()
         self._send()
-        self._take_events(BUSY_WAIT if self._dispatcher.in_flight or self._outbox.blocked else 0)
+        self._take_events(BUSY_WAIT if self._dispatcher.in_flight or self._outbox.full or self._rereader.busy else 0)
         self._outbox.pump()
         if self._is_time_to_commit():
             self._commit(source)
         self._report(source)
 
+    def _read(self, source: Source, now: float) -> None:
+        if self._has_room():
+            source.resume()
+            busy = self._dispatcher.in_flight > 0 or self._rereader.busy
+            self._take(source, source.read(0 if busy else self._idle_wait()))
+        elif now - self._read_at > FULL_BEFORE_PAUSE:
+            source.pause()
+            self._take(source, source.read(0))
+
     def _has_room(self) -> bool:
         held = self._dispatcher.held + self._lanes.waiting
         size = self._dispatcher.bytes + self._lanes.bytes + self._outbox.bytes
         return (
-            not self._outbox.blocked
-            and bool(self._dispatcher.workers)
-            and held < self._config.max_in_flight
-            and self._outbox.unacknowledged < UNACKNOWLEDGED
+            held < self._config.max_in_flight
             and size < self._config.max_buffered_bytes
+            and bool(self._dispatcher.workers)
+            and not self._outbox.full
+            and self._outbox.unacknowledged < UNACKNOWLEDGED
         )
 
     def _idle_wait(self) -> float:
@@ -169,34 +201,26 @@ class Engine:
         if not messages:
             return
         self._heard_at = self._read_at
-        partitions: list[Partition] = []
-        records: list[Record] = []
-        append = records.append
-        topic, number, index = "", -1, -1
-        advance: Callable[[int], bool] = _not_ours
-        for message in messages:
-            if message.error() is not None:
-                source.report(message)
-                number = -1  # it may have put another object in a partition's place
+        chunks: list[Chunk] = []
+        for run in intake.runs(messages):
+            if isinstance(run, Message):
+                source.report(run)
                 continue
-            if message.partition() != number or message.topic() != topic:  # they come in runs
-                topic, number = message.topic(), message.partition()
-                partition = source.partitions.get((topic, number))
-                if partition is None:
-                    advance = _not_ours
-                else:
-                    advance, index = partition.advance, len(partitions)
-                    partitions.append(partition)
-            offset = message.offset()
-            if advance(offset):
-                append((index, offset, message.timestamp()[1], 1, message.key(), message.value(), message.headers()))
-        self._dispatcher.add(partitions, records)
+            partition = source.partitions.get((run[0].topic(), run[0].partition()))
+            if partition is not None:
+                chunks.append(intake.take(partition, run, len(chunks), self._config.ordering))
+        if chunk := intake.join(chunks):
+            self._dispatcher.add(chunk)
 
     def _send(self) -> None:
         now = time.monotonic()
-        self._dispatcher.queue_lanes(now)
-        for worker, batch in self._dispatcher.departures(now):
+        self._lanes.tick(now)
+        self._dispatcher.queue_lanes()
+        limit = 0 if self._stops.point else self._breaker.allowance(now, self._dispatcher.in_flight)
+        for worker, batch in self._dispatcher.departures(limit):
             self._link.send(worker, batch)
+            if limit and batch.records:
+                self._breaker.probe_sent()
 
     def _take_events(self, timeout: float) -> None:
         for event in self._link.wait(timeout):
@@ -204,6 +228,7 @@ class Engine:
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, WorkerAnswered):
+            self._deaths = 0
             try:
                 self._outcomes.answered(event.worker, event.results)
             except OutOfTurnError as error:
@@ -214,41 +239,77 @@ class Engine:
         elif isinstance(event, WorkerAttached):
             self._dispatcher.attach(event.worker)
         else:
-            if event.exited:
-                log.warning("worker %d ended: %s", event.worker, event.exited.message)
-            self._outcomes.worker_gone(event.worker, event.exited)
+            self._worker_gone(event)
+
+    def _worker_gone(self, event: WorkerGone) -> None:
+        exited = event.exited
+        if exited is not None:
+            log.warning("worker %d ended: %s", event.worker, exited.message)
+            if not exited.suspects and exited.reason != "Ended":
+                self._deaths += 1
+        self._outcomes.worker_gone(event.worker, exited)
+
+    def _handle(self, request: Request) -> Answer:
+        """What somebody asks for over the control socket."""
+        if isinstance(request, Resume):
+            self._breaker.close()
+            return self._stops.resume(request)
+        return blocked.handle(self._lanes, request)
 
     # Committing
 
     def _is_time_to_commit(self) -> bool:
-        outbox = self._outbox
+        outbox, now = self._outbox, time.monotonic()
         is_much = outbox.unacknowledged >= COMMIT_MESSAGES or outbox.bytes > self._config.max_buffered_bytes // 2
-        return time.monotonic() >= self._commit_at or (is_much and not outbox.blocked)
+        is_awaited = self._lanes.needs_commit and now >= self._committed_at + ATTEMPTS_INTERVAL
+        return now >= self._commit_at or is_awaited or (is_much and not outbox.full)
 
     def _commit(self, source: Source) -> None:
-        self._commit_at = time.monotonic() + COMMIT_INTERVAL
-        if self._outbox.unacknowledged and self._outbox.flush():
+        wrote, begin = self._outbox.unacknowledged > 0, time.monotonic()
+        if self._outbox.commit(source, lambda: self._positions(list(source.partitions.values()))) and wrote:
             self._heard_at = time.monotonic()
-        source.commit(self._positions(list(source.partitions.values())))
+        self._committed_at = time.monotonic()
+        if wrote:
+            self._commit_seconds.observe(self._committed_at - begin)
+        self._commit_at = self._committed_at + COMMIT_INTERVAL[self._config.guarantee]
+        self._lanes.committed()
+        for partition in source.partitions.values():
+            is_crowded = len(partition.lanes) > MOST_PARKED
+            (source.stop if is_crowded else source.go_on)(partition)
 
     def _positions(self, partitions: list[Partition]) -> Positions:
         """What may be committed: of everything read, all but what is queued, runs, waits or is not acknowledged."""
         still_open: dict[Partition, list[int]] = defaultdict(list)
-        for holder in (self._dispatcher, self._lanes, self._outbox):
+        for holder in (self._dispatcher, self._outbox):
             for partition, offset in holder.open_offsets():
                 still_open[partition].append(offset)
-        return [(each, position(each.end, still_open[each], each.known)) for each in partitions]
+        now = time.monotonic()
+        positions = []
+        for each in partitions:
+            parked = [parked for lane in each.lanes.values() if (parked := lane.parked(each.end))]
+            at = position(each.end, still_open[each], parked, each.restored)
+            if at != each.processed:
+                each.processed, each.progressed_at = at, now
+            positions.append((each, at))
+        return positions
 
-    def _give_up(self, leaving: list[Partition]) -> Positions:
-        """Finishes what runs of these partitions, for a bounded time, and says what to commit."""
+    def _give_up(self, leaving: list[Partition]) -> None:
+        """Finishes what runs of these partitions, for a bounded time, ends what does not finish, and commits."""
         gone = set(leaving)
-        deadline = time.monotonic() + REVOKE_DRAIN
-        while not self._stopping and self._dispatcher.is_running(gone) and time.monotonic() < deadline:
+        self._drain(gone, REVOKE_DRAIN)
+        for worker in list(self._dispatcher.runs(gone)):
+            log.warning("worker %d is ended: it still runs messages of partitions that are given up", worker)
+            self._link.end(worker)
+        self._drain(gone, REVOKE_END)
+        if self._source is not None:
+            self._outbox.commit_last(self._source, lambda: self._positions(leaving))
+
+    def _drain(self, gone: set[Partition], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not self._stopping and any(self._dispatcher.runs(gone)) and time.monotonic() < deadline:
             self._take_events(0.02)
             self._outbox.pump()
             self._health.tick()
-        self._outbox.flush(2.0)
-        return self._positions(leaving)
 
     def _drop_revoked(self, source: Source) -> None:
         """Forgets, after a change of the assignment, what was held for partitions that others own now."""
@@ -265,7 +326,7 @@ class Engine:
         log.info("draining: %d messages in flight", self._dispatcher.in_flight)
         deadline = time.monotonic() + self._config.drain
         source.pause()
-        while (self._dispatcher.in_flight or self._outbox.blocked) and time.monotonic() < deadline:
+        while (self._dispatcher.in_flight or self._outbox.full) and time.monotonic() < deadline:
             self._take_events(0.05)
             self._outbox.pump()
             self._take(source, source.read(0))
@@ -274,9 +335,9 @@ class Engine:
         watchdog = threading.Timer(CLOSE_LIMIT, os._exit, (1,))
         watchdog.daemon = True
         watchdog.start()
-        self._outbox.flush(5.0)
-        source.commit_last(self._positions(list(source.partitions.values())))
+        self._outbox.commit_last(source, lambda: self._positions(list(source.partitions.values())))
         source.close()
+        self._rereader.close()
         watchdog.cancel()
         log.info("stopped")
 
@@ -314,27 +375,26 @@ class Engine:
         self._publish_at = now + PUBLISH_INTERVAL
         if source is not None:
             self._probe(source, now)
-        self._health.publish(self._status(source))
+            self._look_for_redrive(source, now)
+            self._look_for_stall(source, now)
+        problem = self._reason(source)
+        crowded, lost = (source.stopped if source else 0), self._rereader.lost
+        self._health.publish(report.status(self._parts, source, problem, crowded, lost))
 
-    def _status(self, source: Source | None) -> PodStatus:
-        reason, message = self._reason(source)
-        ends = source.ends() if source else {}
-        return PodStatus(
-            trigger=f"{self._config.namespace}/{self._config.name}",
-            ready=reason == pod_status.CONSUMING,
-            reason=reason,
-            message=message,
-            group_id=self._config.group_id,
-            partitions=[
-                _partition_status(each, ends.get(each)) for each in (source.partitions.values() if source else ())
-            ],
-            in_flight=self._dispatcher.in_flight,
-            waiting=self._lanes.waiting,
-            outcomes=dict(self._outbox.acknowledged),
-            worker_restarts=dict(self._link.restarts),
-            rebalances=source.rebalances if source else 0,
-            group_protocol=source.protocol if source else "",
-        )
+    def _look_for_redrive(self, source: Source, now: float) -> None:
+        if now >= self._redrive_at and self._problem is None:
+            self._redrive_at = now + REDRIVE_INTERVAL
+            with contextlib.suppress(KafkaException):  # brokers that do not answer are noticed by others
+                source.also(self._config.redrive_topic)
+
+    def _look_for_stall(self, source: Source, now: float) -> None:
+        """What is parked, and what people have stopped, does not count."""
+        in_flight = self._dispatcher.in_flight
+        ends = source.ends()
+        unread = any(end > partition.end for partition, end in ends.items() if not source.is_stopped(partition))
+        waits = (self._dispatcher.held > 0 or self._outbox.unacknowledged > 0 or unread) and not self._stops.point
+        progress = self._outbox.acknowledged.total(), sum(each.end for each in ends), self._outcomes.attempts.total()
+        self._is_stalled = self._stall.look(now, progress, waits and not self._breaker.open, in_flight > 0)
 
     def _reason(self, source: Source | None) -> tuple[str, str]:
         """The first that applies of what keeps messages from flowing."""
@@ -342,33 +402,14 @@ class Engine:
             return pod_status.DRAINING, "the pod is stopping"
         if self._problem is not None:
             return self._problem
-        if self._outbox.problem is not None:
-            topic, sentence = self._outbox.problem
-            is_dead_letter = topic == self._config.dead_letter.topic
-            return pod_status.DEAD_LETTER_UNAVAILABLE if is_dead_letter else pod_status.RESPONSE_UNAVAILABLE, sentence
-        if self._link.problem is not None:
-            return self._link.problem
-        if source is None or not source.is_member():
-            return pod_status.JOINING_GROUP, f"joining the group {self._config.group_id}"
-        return pod_status.CONSUMING, f"consuming {len(source.partitions)} partitions"
-
-
-def _not_ours(_: int) -> bool:
-    """For messages of a partition that was just given up."""
-    return False
-
-
-def _ensure(
-    admin: AdminClient, wanted: TopicSettings, existing: dict[str, int], partitions: int, field: str
-) -> str | None:
-    if wanted.topic in existing:
-        return None
-    if wanted.create:
-        return topics.create(admin, wanted.topic, partitions)
-    return f"the topic {wanted.topic} does not exist: create it, set {field}.create or correct {field}.topic"
-
-
-def _partition_status(partition: Partition, end: int | None) -> PartitionStatus:
-    watermark = partition.told.watermark if partition.told else partition.committed or 0
-    lag = max(0, end - watermark) if end is not None else None
-    return PartitionStatus(partition.topic, partition.number, watermark, partition.committed, lag, partition.reason)
+        if self._deaths >= BROKEN_AFTER:
+            return pod_status.RUNTIME_BROKEN, (
+                f"workers ended {self._deaths} times in a row before they started any message: look at the log of the "
+                "container runtime"
+            )
+        reason = report.reason(self._parts, source)
+        if self._is_stalled and reason[0] == pod_status.CONSUMING:
+            return pod_status.STALLED, (
+                f"messages wait, and for {STALL_SECONDS:.0f} s none was finished: look at the logs of both containers"
+            )
+        return reason

@@ -130,13 +130,17 @@ class _Metadata(msgspec.Struct, array_like=True):
     """From the watermark on: distance to the next open range, its length, distance to the next, ..."""
     parked: list[tuple[LaneId, int, int, int, int]] = []
     """Lane, offset from the watermark, bound minus `until`, attempts, state."""
+    config: int = 0
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """What does not change while a partition is assigned: why it started where it did, and the topic's id."""
+    """What does not change while a partition is assigned."""
 
     reason: str
+    """Why it started where it did."""
     topic_id: bytes = b""
+    config: int = 0
+    """A fingerprint of the consumer's configuration: a stop ends with it."""
 
 
 def encode_metadata(origin: Origin, at: Position, limit: int = METADATA_LIMIT) -> tuple[str, bool]:
@@ -164,7 +168,7 @@ def decode_metadata(watermark: int, text: str | None) -> tuple[Origin, Position]
     at = _decoded(watermark, metadata)
     if not _is_sound(at):
         return unknown
-    return Origin(metadata.reason[:LONGEST_REASON], metadata.topic_id), at
+    return Origin(metadata.reason[:LONGEST_REASON], metadata.topic_id, metadata.config), at
 
 
 def _text(origin: Origin, at: Position) -> str:
@@ -177,7 +181,7 @@ def _text(origin: Origin, at: Position) -> str:
         (each.lane, each.offset - at.watermark, at.bound - each.until, each.attempts, int(each.state))
         for each in at.parked
     ]
-    metadata = _Metadata(origin.reason, origin.topic_id, at.bound - at.watermark, steps, parked)
+    metadata = _Metadata(origin.reason, origin.topic_id, at.bound - at.watermark, steps, parked, origin.config)
     return base64.b64encode(msgspec.msgpack.encode(metadata)).decode()
 
 

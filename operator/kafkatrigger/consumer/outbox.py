@@ -1,334 +1,378 @@
 """The outbox: responses and dead letters, written and acknowledged.
 
 A message is terminal once what it led to is acknowledged. Acknowledgements need no callback for each record: errors are
-reported, and whatever was produced before a completed flush without one is acknowledged. An error names a record of a
-failed batch, not the culprit, so what failed is written again in halves, and only what fails alone is refused.
+reported, and whatever was produced before a completed flush (or transaction) without one is acknowledged.
+
+An error names a batch, not a culprit: a record that was too large fails its innocent neighbours. So the size is checked
+before, what failed for another reason is written again in parts, and only what fails alone is refused.
+
+A record is always in one place: pending, in the journal (handed to the client), in a group (to be written alone), or
+held (its topic refuses writes)::
+
+    respond, write ──▶ pending ──▶ journal ──▶ acknowledged
+                          ▲          │ failed
+                          │          ├─▶ groups ──▶ journal, nothing else beside it
+                          └── held ◀─┘
 """
 
 import logging
+import os
 import time
+import uuid
+from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import chain
+from operator import length_hint
+from typing import Protocol
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka.admin import AdminClient
 
 from kafkatrigger.api.consumer_config import ConsumerConfig
-from kafkatrigger.api.frames import Headers, Record
-from kafkatrigger.consumer.lanes import size, sizes
+from kafkatrigger.consumer import probe, verdicts
+from kafkatrigger.consumer.histogram import Histogram
+from kafkatrigger.consumer.holding import Holding
+from kafkatrigger.consumer.journal import Journal
+from kafkatrigger.consumer.limits import Limits
+from kafkatrigger.consumer.output import Entry, Output, Plain, live, live_outputs, offsets_of
 from kafkatrigger.consumer.partition import Partition
-from kafkatrigger.kafka import client
+from kafkatrigger.consumer.source import Positions
+from kafkatrigger.consumer.verdicts import Failure
+from kafkatrigger.kafka import client, topics
 
 log = logging.getLogger(__name__)
 
-FLUSH_TIMEOUT = 0.5
-"""Seconds that a flush may hold up the engine; one that does not complete is continued at the next tick."""
-
-SUSPECTS_TIMEOUT = 2.0
-SUSPECTS_BUDGET = 0.5
-"""Seconds of one tick that may be spent on records that failed."""
-
-RETRY_INTERVAL = 1.0
-
-_REFUSED = {
-    KafkaError.MSG_SIZE_TOO_LARGE,
-    KafkaError.RECORD_LIST_TOO_LARGE,
-    KafkaError.INVALID_RECORD,
-    KafkaError.INVALID_TIMESTAMP,
-    KafkaError._INVALID_ARG,
-}
-"""Errors that the record itself causes, when it was written alone."""
+POD_UID = "KAFKATRIGGER_POD_UID"
 
 
-class Output(msgspec.Struct, eq=False):
-    """A record to write, and the message that it answers."""
+class Committer(Protocol):
+    """What commits the positions of partitions: the source."""
 
-    partition: Partition
-    source: Record
-    topic: str
-    value: bytes | None
-    key: bytes | None
-    headers: Headers
-    outcome: str
-    """What the message counts as once it is acknowledged; empty but for the last of several records of a message."""
-    target: int = -1
-    """Partition of the topic; -1 leaves it to the key."""
-    timestamp: int = 0
-    """Milliseconds since the epoch; 0 is now."""
+    def commit(self, positions: Positions) -> None:
+        """Commits what changed, without waiting."""
 
-    @property
-    def bytes(self) -> int:
-        return len(self.value or b"") + size(self.source)
+    def commit_last(self, positions: Positions) -> bool:
+        """Commits and waits for the broker; whether it worked."""
+
+    def group_metadata(self) -> object:
+        """What the broker knows the member by at this moment."""
+
+    def committed(self, partitions: Iterable[Partition]) -> dict[Partition, tuple[int, str]]:
+        """Offsets and metadata that the broker has; KafkaException where it does not answer."""
 
 
-class Plain(msgspec.Struct, eq=False):
-    """Responses of the ordinary kind, kept by the batch: record i was answered by value i under its own key."""
+class Callbacks(msgspec.Struct, frozen=True):
+    """What the outbox tells of single records."""
 
-    topic: str
-    partitions: list[Partition]
-    records: list[Record]
-    values: list[bytes]
-
-    def outputs(self, start: int = 0) -> Iterator[Output]:
-        """The responses one by one, from this index on."""
-        for record, value in zip(self.records[start:], self.values[start:], strict=True):
-            yield Output(self.partitions[record[0]], record, self.topic, value, record[4], [], "succeeded")
-
-    @property
-    def bytes(self) -> int:
-        return sum(map(len, self.values)) + sizes(self.records)
+    refused: Callable[[Output, KafkaError], Output | None]
+    """Its topic will never take this record. What is returned (a dead letter, say) is written in its place; the same
+    again says that it is as small as it can be."""
+    held: Callable[[Output], None]
+    """The record has to wait, since its topic refuses writes."""
+    settled: Callable[[Output], None]
+    """A record that had to wait, or what was written in its place, is acknowledged."""
 
 
-Failures = list[tuple[Output, KafkaError]]
-Refused = Callable[[Output, KafkaError], Output | None]
+class Connections(msgspec.Struct, frozen=True):
+    """How to reach the brokers: all that the outbox needs of the world."""
+
+    settings: Callable[[int], client.Configuration]
+    """Of the producer, by the bytes of its largest batch."""
+    probe: probe.Probe
+    limits: Limits
 
 
-class Outbox:
-    """Writes records and knows which are not acknowledged yet.
+def connections(config: ConsumerConfig, transactional_id: str = "") -> Connections:
+    """Those of a trigger; with transactions where there is an id for them."""
+    common = client.connection(config.bootstrap_servers, config.connection_options)
+    admin = AdminClient({**common, "logger": logging.getLogger("librdkafka")})
+    targets = {config.dead_letter.topic, *([config.response.topic] if config.response else [])}
+    test = partial(probe.write_and_abort, f"{transactional_id}.probe") if transactional_id else probe.write
 
-    A record is always in one place: written, in the queue, or among the suspects. `refused` is called with a record that
-    its topic will never take, and the reason; what it returns (a dead letter, say) is written in its place.
-    """
+    def settings(batch_bytes: int) -> client.Configuration:
+        plain = client.outbox(common, config.max_buffered_bytes, batch_bytes)
+        return client.transactional(plain, transactional_id) if transactional_id else plain
 
-    def __init__(self, settings: client.Configuration, refused: Refused) -> None:
-        hooks = {"on_delivery": self._plain_failed, "error_cb": self._on_error}
-        self._producer = Producer({**settings, **hooks, "logger": logging.getLogger("librdkafka")})
-        self._refused = refused
-        self._plain: list[Plain] = []
-        self._special: list[Output] = []
-        self._queue: deque[Output] = deque()
-        self._suspects: deque[list[Output]] = deque()
-        self._failed_plain: list[tuple[Message, KafkaError]] = []
-        self._failed_special: Failures = []
-        self._retry_at = 0.0
-        self._problem: tuple[str, str] | None = None
-        self._written = 0
+    return Connections(
+        settings=settings,
+        probe=probe.in_background(test, client.outbox(common, config.max_buffered_bytes)),
+        limits=Limits(sorted(targets), partial(topics.ask_settings, admin)),
+    )
+
+
+def transactional_id(group_id: str) -> str:
+    """One for each pod: a pod that comes back is the same, and nobody else is."""
+    return f"{group_id}.{os.environ.get(POD_UID) or uuid.uuid4()}"
+
+
+class Outbox(ABC):
+    """Writes records and knows which are not acknowledged yet. How they become so is the guarantee's business."""
+
+    def __init__(self, connections: Connections, callbacks: Callbacks) -> None:
+        self._connections = connections
+        self._callbacks = callbacks
+        self._limits = connections.limits
+        self._holding = Holding(connections.probe, callbacks.held)
+        self._pending: deque[Entry] = deque()
+        self._groups: deque[list[Output]] = deque()
+        self._journal = Journal()
+        self._is_group = False
+        """The journal is a group, so what fails of it is a part of what failed before."""
         self.bytes = 0
         """Held by what is not acknowledged."""
         self.acknowledged: Counter[str] = Counter()
         """Messages that became terminal, by outcome."""
+        self.latency = Histogram()
+        """Seconds from the timestamp of a message to the acknowledgement of its response."""
 
-    @classmethod
-    def of(cls, config: ConsumerConfig, refused: Refused) -> "Outbox":
-        """The outbox of a trigger."""
-        common = client.connection(config.bootstrap_servers, config.connection_options)
-        return cls(client.outbox(common, config.max_buffered_bytes), refused)
+    # What the engine asks
 
     @property
-    def problem(self) -> tuple[str, str] | None:
-        """Topic and sentence while a topic does not take records."""
-        return self._problem if self._suspects else None
+    def problems(self) -> dict[str, str]:
+        """What is wrong with each topic that refuses writes, and what to do."""
+        return self._holding.problems
 
     @property
-    def blocked(self) -> bool:
+    def full(self) -> bool:
         """Nothing more should be run: what has been answered cannot be written at the moment."""
-        return bool(self._queue or self._suspects)
+        return bool(self._pending or self._groups or self._is_group)
 
     @property
     def unacknowledged(self) -> int:
         """Records written and not known to be acknowledged."""
-        return self._written
+        return self._journal.records
+
+    @abstractmethod
+    def pump(self) -> None:
+        """Each turn of the loop: takes reports, writes what waits and what failed. Never takes longer than a moment."""
+
+    @abstractmethod
+    def commit(self, source: Committer, positions: Callable[[], Positions]) -> bool:
+        """Commits what is acknowledged; whether nothing is left to do. Takes a second at most, and goes on at the next call.
+
+        `positions` is called when it is known what is acknowledged; it takes `open_offsets` for not terminal. It has to
+        name all partitions that are assigned.
+        """
+
+    @abstractmethod
+    def commit_last(self, source: Committer, positions: Callable[[], Positions]) -> bool:
+        """The same for the last time, with waiting for it, but not for ever; whether it worked."""
+
+    @abstractmethod
+    def open_offsets(self) -> Iterator[tuple[Partition, int]]:
+        """The messages that a commit must not call terminal."""
+
+    def _waiting_offsets(self) -> Iterator[tuple[Partition, int]]:
+        """The messages whose records were not handed to the client."""
+        for entry in self._pending:
+            yield from offsets_of(entry)
+        for output in chain(self._holding, *self._groups, *self._elsewhere()):
+            yield output.partition, output.source[1]
+
+    # Writing
 
     def respond(self, plain: Plain) -> None:
         """Writes the responses of the ordinary kind: the data path's inner loop."""
-        self.bytes += plain.bytes
-        if self.blocked:
-            self._queue.extend(plain.outputs())
-            return
-        produce, topic = self._producer.produce, plain.topic
-        written = 0
-        try:
-            for record, value in zip(plain.records, plain.values, strict=True):
-                produce(topic, value, record[4])
-                written += 1
-        except (BufferError, KafkaException):
-            # The rest goes record by record, where a full queue and a refused record are told apart.
-            self._queue.extend(plain.outputs(written))
-            del plain.records[written:], plain.values[written:]
-        self._written += written
-        self._plain.append(plain)
+        self.bytes += plain.size
+        if self._pending or not self._is_open() or not self._is_ordinary(plain):
+            self._pending.append(plain)
+            self._write_pending()
+        else:
+            self._send_plain(plain)
 
     def write(self, output: Output) -> None:
         """Writes one record, behind those that already wait."""
-        self.bytes += output.bytes
-        self._queue.append(output)
-        self._write_queue()
-
-    def pump(self) -> None:
-        """Writes what waits: first what failed, since it is older, then what the client's queue had no room for."""
-        self._producer.poll(0)
-        deadline = time.monotonic() + SUSPECTS_BUDGET
-        while self._suspects and self._retry_at <= time.monotonic() < deadline:
-            self._write_suspects()
-        self._write_queue()
-
-    def flush(self, timeout: float = FLUSH_TIMEOUT) -> bool:
-        """Whether all that was written is acknowledged now (what waits to be written is not part of it)."""
-        remaining = self._producer.flush(timeout)
-        self._sort_out()
-        if remaining:
-            return False
-        self.acknowledged["succeeded"] += sum(len(plain.values) for plain in self._plain)
-        self.acknowledged.update(output.outcome for output in self._special if output.outcome)
-        self._plain.clear()
-        self._special.clear()
-        self._recount()
-        return True
-
-    def open_offsets(self) -> Iterator[tuple[Partition, int]]:
-        """The messages whose records are not acknowledged."""
-        for plain in self._plain:
-            for record in plain.records:
-                yield plain.partitions[record[0]], record[1]
-        for group in (self._special, self._queue, *self._suspects):
-            for output in group:
-                yield output.partition, output.source[1]
+        self.bytes += output.size
+        self._pending.append(output)
+        self._write_pending()
 
     def drop_revoked(self) -> None:
         """Forgets what was not written for partitions that were given up: their next owner runs the messages again."""
-        self._queue = deque(output for output in self._queue if not output.partition.revoked)
-        groups = ([output for output in group if not output.partition.revoked] for group in self._suspects)
-        self._suspects = deque(group for group in groups if group)
+        self._pending = deque(live(self._pending))
+        self._groups = deque(group for each in self._groups if (group := live_outputs(each)))
+        self._holding.drop_revoked()
         self._recount()
 
     def _recount(self) -> None:
-        groups = (self._special, self._queue, *self._suspects)
-        self._written = sum(len(plain.values) for plain in self._plain) + len(self._special)
-        self.bytes = sum(plain.bytes for plain in self._plain) + sum(each.bytes for group in groups for each in group)
+        places: tuple[Iterable[Entry], ...] = (self._pending, self._holding, *self._groups, *self._elsewhere())
+        self.bytes = self._journal.size + sum(entry.size for place in places for entry in place)
 
-    def _write_queue(self) -> None:
-        while self._queue and not self._suspects:
-            output = self._queue[0]
-            try:
-                error = self._produce(output)
-            except BufferError:
-                return
-            if error is None:
-                self._special.append(output)
-                self._written += 1
-                self._queue.popleft()
-            else:
-                self._queue.popleft()
-                self._suspects.append([output])
+    def _elsewhere(self) -> Iterable[Iterable[Output]]:
+        """Where the guarantee keeps records besides."""
+        return ()
 
-    def _produce(self, output: Output) -> KafkaError | None:
-        """Hands the record to the client; the error where that takes it not at all. BufferError when it is full.
+    @abstractmethod
+    def _writer(self) -> Producer:
+        """The producer, ready to take a record."""
 
-        Reports of failed delivery carry no headers, so they are told apart by a callback for each such record.
-        """
+    @abstractmethod
+    def _is_open(self) -> bool:
+        """Whether something may be written now."""
+
+    def _is_ordinary(self, plain: Plain) -> bool:
+        """Whether the responses need no look at each of them."""
+        return plain.topic not in self._holding and self._limits.admits(plain)
+
+    def _send_plain(self, plain: Plain) -> bool:
+        """What the client does not take stays pending; False where it has no room for it."""
+        produce, topic = self._writer().produce, plain.topic
+        values = iter(plain.values)
+        problem: BufferError | KafkaException | None = None
         try:
-            self._producer.produce(
-                output.topic,
-                output.value,
-                output.key,
-                partition=output.target,
-                headers=output.headers or None,
-                timestamp=output.timestamp,
-                on_delivery=partial(self._special_failed, output),
-            )
+            for value, record in zip(values, plain.records, strict=True):
+                produce(topic, value, record[4])
+        except (BufferError, KafkaException) as raised:
+            problem = raised
+            left = plain.rest(len(plain.values) - length_hint(values) - 1)
+            # A record that the client refuses is looked at by itself.
+            self._pending.extendleft([left] if isinstance(raised, BufferError) else [left.rest(1), *left.outputs()])
+        if plain.values:
+            self._journal.add_plain(plain)
+        return not isinstance(problem, BufferError)
+
+    def _write_pending(self) -> None:
+        while self._pending and self._is_open():
+            entry = self._pending.popleft()
+            if isinstance(entry, Output):
+                if not self._send(entry):
+                    self._pending.appendleft(entry)
+                    return
+            elif not self._is_ordinary(entry):
+                self._pending.extendleft(reversed(list(entry.outputs())))
+            elif not self._send_plain(entry):
+                return
+
+    def _write_group(self) -> None:
+        """Writes the next group, with nothing else under way: so an error is of this group, or of its topic."""
+        group = deque(live_outputs(self._groups.popleft()))
+        self._is_group = True
+        while group and self._send(group[0]):
+            group.popleft()
+        if group:  # no room: the rest is written behind it
+            self._groups.appendleft(list(group))
+        self._is_group = self._journal.records > 0
+
+    def _send(self, output: Output) -> bool:
+        """Writes a record, or puts it where it has to wait; False where the client has no room for it."""
+        if output.topic in self._holding:
+            self._holding.hold(output)
+            return True
+        limit = self._limits.refuses(output)
+        if limit is not None:
+            why = f"{output.wire_size} bytes, and max.message.bytes of the topic is {limit}"
+            self._refuse(output, KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, why))
+            return True
+        return self._produce(output)
+
+    def _produce(self, output: Output) -> bool:
+        """Hands the record to the client. Reports carry no headers, so each such record has a callback of its own."""
+        error: KafkaError | None = None
+        try:
+            probe.produce(self._writer(), output, partial(_delivered, self._journal, output))
+        except BufferError:
+            return False
         except KafkaException as problem:
-            error: KafkaError = problem.args[0]
-            if error.fatal() or error.code() == KafkaError._FATAL:
-                raise
-            return error
+            error = problem.args[0]
         except (OverflowError, TypeError, ValueError) as problem:
-            return KafkaError(KafkaError._INVALID_ARG, str(problem))
-        return None
-
-    def _plain_failed(self, error: KafkaError | None, message: Message) -> None:
+            error = KafkaError(KafkaError._INVALID_ARG, str(problem))
+        self._journal.add(output)
         if error is not None:
-            self._failed_plain.append((message, error))
+            self._journal.failed(output, error)
+        return True
 
-    def _special_failed(self, output: Output, error: KafkaError | None, _: Message) -> None:
+    def _delivered_plain(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
-            self._failed_special.append((output, error))
+            self._journal.failed_plain(message, error)
 
+    def _settings(self) -> client.Configuration:
+        return self._connections.settings(self._limits.batch_bytes)
+
+    def _hooks(self) -> dict[str, object]:
+        """What a producer tells."""
+        return {
+            "on_delivery": self._delivered_plain,
+            "error_cb": self._on_error,
+            "logger": logging.getLogger("librdkafka"),
+        }
+
+    @abstractmethod
     def _on_error(self, error: KafkaError) -> None:
-        if error.fatal():
-            raise KafkaException(error)
-        log.debug("producer: %s", error.str())
+        """What the client reports apart from records."""
 
-    def _sort_out(self) -> None:
-        """Moves the records that failed from those written to the suspects."""
-        if not self._failed_plain and not self._failed_special:
-            return
-        some_error = (self._failed_plain or self._failed_special)[0][1]
-        failed = {id(output) for output, _ in self._failed_special}
-        suspects = [output for output in self._special if id(output) in failed]
-        self._special = [output for output in self._special if id(output) not in failed]
-        suspects += self._sort_out_plain()
-        self._failed_plain.clear()
-        self._failed_special.clear()
-        suspects = [output for output in suspects if not output.partition.revoked]
-        log.warning("%d records failed (%s): they are written again", len(suspects), some_error.str())
-        if suspects:
-            self._suspects.append(suspects)
-        self._recount()
+    # What became of it
 
-    def _sort_out_plain(self) -> Iterator[Output]:
-        """Plain responses are matched by their content: two with the same content are each as good as the other."""
-        wanted = Counter((message.topic(), message.key(), message.value()) for message, _ in self._failed_plain)
-        for plain in self._plain:
-            keep: list[tuple[Record, bytes]] = []
-            for output in plain.outputs():
-                content = output.topic, output.key, output.value
-                if wanted[content] > 0:
-                    wanted[content] -= 1
-                    yield output
-                else:
-                    keep.append((output.source, output.value or b""))
-            plain.records = [record for record, _ in keep]
-            plain.values = [value for _, value in keep]
+    def _acknowledge(self, journal: Journal) -> None:
+        """All of it is written for good."""
+        self.bytes -= journal.size
+        self.acknowledged.update(journal.counts())
+        now = time.time()
+        for timestamp, count in journal.ages():
+            self.latency.observe(max(0.0, now - timestamp / 1000), count)
+        for output in journal.waited():
+            self._callbacks.settled(output)
 
-    def _write_suspects(self) -> None:
-        """Writes one group of records with nothing else under way: so an error is of this group, or of its topic."""
-        if not self.flush():
-            return
-        group = self._suspects.popleft()
-        self._special += group
-        self._written += len(group)
-        for output in group:
-            if error := self._produce(output):
-                self._failed_special.append((output, error))
-        if self._producer.flush(SUSPECTS_TIMEOUT):
-            return  # the broker does not answer: what fails of them in the end becomes suspect again
-        failures = self._failed_special[:]
-        self._failed_special.clear()
-        failed = {id(output) for output, _ in failures}
-        self._special = [output for output in self._special if id(output) not in failed]
-        self._judge([failure for failure in failures if not failure[0].partition.revoked])
-        self._recount()
+    def _judge(self, outputs: list[Output], failures: list[Failure], was_group: bool) -> list[Output]:
+        """Decides about records that are not written, of which some failed; those that failed for no reason of theirs.
 
-    def _judge(self, failures: Failures) -> None:
-        """What failed waits for its topic, is refused if it was alone, or is written again in halves."""
-        outputs = [output for output, _ in failures]
-        waiting = [failure for failure in failures if not _is_own_fault(*failure)]
-        if waiting:
-            self._suspects.appendleft(outputs)
-            self._wait_for(*waiting[0])
-            return
-        self._problem = None
-        if len(outputs) == 1:
-            self._refuse(*failures[0])
-        elif outputs:
-            middle = len(outputs) // 2
-            self._suspects.extendleft((outputs[middle:], outputs[:middle]))
+        What failed because of its topic waits for that; else what failed alone is refused, and more are written again
+        in parts.
+        """
+        now = time.monotonic()
+        for output, error in failures:
+            if verdicts.is_own_fault(output, error):
+                if error.code() in verdicts.TOO_LARGE:
+                    self._limits.doubt(output.topic)
+            elif not verdicts.is_consequence(error):
+                self._holding.refuse(output.topic, error, now)
+        for output in outputs:
+            if output.topic in self._holding:
+                self._holding.hold(output)
+        rest = [output for output in outputs if output.topic not in self._holding]
+        culprits = [
+            (output, error)
+            for output, error in failures
+            if output.topic not in self._holding and verdicts.is_own_fault(output, error)
+        ]
+        if not culprits:
+            return rest
+        log.warning("%d of %d records failed (%s): they are written again in parts",
+                    len(culprits), len(rest), culprits[0][1].str())  # fmt: skip
+        if was_group and len(rest) == 1:
+            self._refuse(*culprits[0])
+        else:
+            self._groups.extendleft(reversed(verdicts.split(rest, [output for output, _ in culprits])))
+        return []
 
     def _refuse(self, output: Output, error: KafkaError) -> None:
-        instead = self._refused(output, error)
-        if instead is output:  # it is as small as it can be
-            self._wait_for(output, error)
-        if instead is not None:
-            self._suspects.appendleft([instead])
+        """The record failed alone."""
+        instead = self._callbacks.refused(output, error)
+        self.bytes -= output.size
+        if instead is None:
+            if output.waited:
+                self._callbacks.settled(output)
+            return
+        self.bytes += instead.size
+        if instead is output:
+            self._holding.refuse(output.topic, error, time.monotonic(), by_fault=True)
+            self._holding.hold(output)
+        else:
+            instead.waited = output.waited
+            self._pending.appendleft(instead)
 
-    def _wait_for(self, output: Output, error: KafkaError) -> None:
-        self._retry_at = time.monotonic() + RETRY_INTERVAL
-        self._problem = (output.topic, f"the topic {output.topic} takes no records ({error.str()})")
-        log.warning("%s: writing is repeated", self._problem[1])
+    def _pump_common(self) -> None:
+        now = time.monotonic()
+        self._limits.pump(now)
+        for recovered in self._holding.pump(now):
+            self._recovered(recovered.outputs, recovered.probed)
+
+    @abstractmethod
+    def _recovered(self, outputs: list[Output], probed: Output | None) -> None:
+        """A topic takes records again: these are written now. One of them was taken as the probe."""
 
 
-def _is_own_fault(output: Output, error: KafkaError) -> bool:
-    if error.code() == KafkaError._UNKNOWN_PARTITION:
-        return output.target >= 0  # the function asked for it
-    return error.code() in _REFUSED
+def _delivered(journal: Journal, output: Output, error: KafkaError | None, _: Message) -> None:
+    if error is not None:
+        journal.failed(output, error)

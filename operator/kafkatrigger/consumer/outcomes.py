@@ -3,25 +3,41 @@
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from operator import itemgetter
 
+import msgspec
 from confluent_kafka import KafkaError
 
 from kafkatrigger.api.consumer_config import ConsumerConfig
-from kafkatrigger.api.frames import Failed, Headers, NotRun, Outcome, Outputs, Record, Results, WorkerExited
+from kafkatrigger.api.frames import Failed, Headers, NotRun, Outcome, Record, Results, WorkerExited
 from kafkatrigger.api.frames import Output as Answer
 from kafkatrigger.consumer import dead_letter, retry
+from kafkatrigger.consumer.breaker import Breaker
 from kafkatrigger.consumer.dispatcher import Dispatcher, Flight
-from kafkatrigger.consumer.lanes import LaneId, Lanes
-from kafkatrigger.consumer.outbox import Outbox, Output, Plain, Refused
+from kafkatrigger.consumer.lanes import Lane, Lanes
+from kafkatrigger.consumer.offsets import BLOCKED, PARTITION, STOPPED, LaneId
+from kafkatrigger.consumer.outbox import Callbacks, Outbox
+from kafkatrigger.consumer.output import Output, Plain
 from kafkatrigger.consumer.partition import Partition
 
 log = logging.getLogger(__name__)
 
 _ORDINARY = {bytes}
-_headers_of = itemgetter(6)
+FIRST_GROUPS = (1, 8, 64)
+"""Sizes of the first groups of suspects where nobody knows which messages had started: the oldest is the likeliest."""
+
+
+class _Open(msgspec.Struct):
+    """A message that a worker did not answer before it ended."""
+
+    flight: Flight
+    record: Record
+    is_suspect: bool
+    lane: Lane | None
+    """In which it was already."""
 
 
 class Outcomes:
@@ -32,87 +48,69 @@ class Outcomes:
         config: ConsumerConfig,
         dispatcher: Dispatcher,
         lanes: Lanes,
-        outbox: Callable[[ConsumerConfig, Refused], Outbox] = Outbox.of,
+        breaker: Breaker,
+        outbox: Callable[[Callbacks], Outbox],
     ) -> None:
         self._config = config
         self._dispatcher = dispatcher
         self._lanes = lanes
-        self.outbox = outbox(config, self._refused)
+        self._breaker = breaker
+        self.outbox = outbox(Callbacks(self.refused, self.held, self.settled))
+        self.attempts: Counter[str] = Counter()
+        """Attempts that ended, by how: succeeded, or the reason of a failure."""
+
+    # Answers
 
     def answered(self, worker: int, results: Results) -> None:
         """Outcomes of a worker; OutOfTurnError, with nothing changed, where they answer nothing that was sent."""
         flight, records = self._dispatcher.answered(worker, results)
-        if self._is_ordinary(flight, records, results.outcomes):
+        if self._is_ordinary(flight, results.outcomes):
             self._respond(flight, records, results.outcomes)  # type: ignore[arg-type]
             return
-        after = self._dispatcher.last_sent(worker)
-        for record, outcome in zip(records, results.outcomes, strict=True):
-            self._one(flight, record, outcome, after)
+        generation = self._dispatcher.workers[worker].generation
+        _Frame(self, flight, records, results.outcomes, generation).settle()
 
-    def worker_gone(self, worker: int, exited: WorkerExited | None) -> None:
-        """The suspects count an attempt; what the worker did not get to is run again without counting one.
-
-        The suspects come first: a message before one of them may have run, its answer lost with the worker, and it must
-        not run again after the suspect.
-        """
-        suspects = set(exited.suspects) if exited else set()
-        unfinished = [
-            (flight, record, (flight.id, index) in suspects)
-            for flight in self._dispatcher.detach(worker)
-            for index, record in enumerate(flight.open_records, flight.answered)
-        ]
-        for flight, record, is_suspect in unfinished:
-            if exited and is_suspect:
-                self._one(flight, record, Failed(exited.reason, exited.reason, exited.message, False), 0)
-        waits: list[tuple[Flight, Record]] = []
-        for flight, record, is_suspect in unfinished:
-            if is_suspect:
-                continue
-            if flight.waited or self._lane(flight, record) in self._lanes:
-                self._one(flight, record, NotRun(), 0)
-            elif not flight.partitions[record[0]].revoked:
-                waits.append((flight, record))
-        for flight, group in reversed([(flight, list(group)) for flight, group in groupby(waits, itemgetter(0))]):
-            self._dispatcher.put_back(worker, flight.partitions, [record for _, record in group])
-
-    def _is_ordinary(self, flight: Flight, records: list[Record], outcomes: list[Outcome]) -> bool:
+    def _is_ordinary(self, flight: Flight, outcomes: Sequence[Outcome]) -> bool:
         """One response each, under the message's key, and nobody waits: then the whole batch is written in one go."""
         return (
-            not flight.waited
+            flight.plain
+            and not flight.waited
             and set(map(type, outcomes)) == _ORDINARY
             and self._config.response_headers == "None"
-            and not any(map(_headers_of, records))
-            and not any(partition.revoked for partition in flight.partitions)
+            and not any(partition.revoked or partition.lanes for partition in flight.partitions)
         )
 
     def _respond(self, flight: Flight, records: list[Record], values: list[bytes]) -> None:
+        self.attempts["succeeded"] += len(values)
+        self._breaker.succeeded(len(values), time.monotonic())
         if self._config.response is None:
             self.outbox.acknowledged["succeeded"] += len(values)
         else:
-            self.outbox.respond(Plain(self._config.response.topic, flight.partitions, records, values))
+            share = (
+                flight.size
+                if len(records) == len(flight.records)
+                else flight.size * len(records) // len(flight.records)
+            )
+            size = share + sum(map(len, values))
+            self.outbox.respond(Plain(self._config.response.topic, flight.partitions, records, values, size))
 
-    def _lane(self, flight: Flight, record: Record) -> LaneId:
-        return self._dispatcher.lane_of(flight.partitions[record[0]], record)
-
-    def _one(self, flight: Flight, record: Record, outcome: Outcome, after: int) -> None:
-        """One answer. If the message has to wait, its lane does so until batch `after` is answered as well."""
-        partition = flight.partitions[record[0]]
-        if not partition.revoked:
-            self._settle(partition, record, outcome, after)
-        if flight.waited:
-            self._lanes.finished(self._lane(flight, record), time.monotonic())
-
-    def _settle(self, partition: Partition, record: Record, outcome: Outcome, after: int) -> None:
-        if outcome is None:
-            self.outbox.acknowledged["filtered"] += 1
-        elif isinstance(outcome, bytes):
-            self._write(partition, record, [Answer(outcome)])
-        elif isinstance(outcome, Outputs):
-            self._write(partition, record, outcome.outputs)
-        elif isinstance(outcome, NotRun):
-            self._lanes.put(self._dispatcher.lane_of(partition, record), partition, record, after=after)
+    def one(self, partition: Partition, record: Record, outcome: Outcome) -> None:
+        """What becomes of one message; its lane, if it has one, knows that it was answered."""
+        now = time.monotonic()
+        if isinstance(outcome, NotRun):
+            self._lanes.put(self._lane(partition, record), record)
+        elif isinstance(outcome, Failed):
+            self._failed(partition, record, outcome)
         else:
-            self._failed(partition, record, outcome, after)
+            self.attempts["succeeded"] += 1
+            self._breaker.succeeded(1, now)
+            if outcome is None:
+                self.outbox.acknowledged["filtered"] += 1
+            else:
+                self._write(partition, record, [Answer(outcome)] if isinstance(outcome, bytes) else outcome.outputs)
+
+    def _lane(self, partition: Partition, record: Record) -> Lane:
+        return self._dispatcher.open_lane(partition, record)
 
     def _write(self, partition: Partition, record: Record, answers: list[Answer]) -> None:
         response = self._config.response
@@ -143,39 +141,261 @@ class Outcomes:
             return source
         return [*source, *dead_letter.source_headers(partition, record)]
 
-    def _failed(self, partition: Partition, record: Record, failed: Failed, after: int) -> None:
-        attempt = record[3]
-        policy = self._config.retry
+    # Failures
+
+    def _failed(self, partition: Partition, record: Record, failed: Failed) -> None:
+        attempt, policy, now = record[3], self._config.retry, time.monotonic()
+        self.attempts[failed.reason] += 1
+        self._breaker.attempt_failed(now)
         if failed.permanent or retry.exhausted(policy, attempt):
-            if output := self._finally_failed(partition, record, failed):
-                self.outbox.write(output)
+            self._breaker.failed(self._dispatcher.lane_of(record), now)
+            self._finally_failed(partition, record, failed)
             return
         wait = retry.delay(policy, attempt, random.random())  # noqa: S311 - it spreads retries, nothing more
         log.info("%s@%d failed (%s, %s): attempt %d follows in %.1f s",
                  partition.name, record[1], failed.reason, failed.error_class, attempt + 1, wait)  # fmt: skip
-        again = (*record[:3], attempt + 1, *record[4:])
-        due = time.monotonic() + wait
-        self._lanes.put(self._dispatcher.lane_of(partition, record), partition, again, due, after)
+        lane = self._lane(partition, record)
+        self._lanes.put(lane, (*record[:3], attempt + 1, *record[4:]))
+        # The attempts used up are committed before the next one, so that no restart forgets them.
+        self._lanes.wait(lane, now + wait, partition.commits_sent + 1)
 
-    def _finally_failed(self, partition: Partition, record: Record, failed: Failed) -> Output | None:
-        """The dead letter to write, if failures are not skipped."""
-        what = "is skipped" if self._config.skip_failures else f"goes to {self._config.dead_letter.topic}"
-        log.warning("%s@%d failed for good after %d attempts (%s, %s): it %s",
+    def _finally_failed(self, partition: Partition, record: Record, failed: Failed) -> None:
+        on_failure = self._config.on_failure
+        what = {
+            "DeadLetter": f"it goes to {self._config.dead_letter.topic}",
+            "Skip": "it is skipped",
+            "Block": "its key waits for a decision: kafkatrigger blocked list",
+            "Stop": "the trigger stops: kafkatrigger resume",
+        }[on_failure]
+        log.warning("%s@%d failed for good after %d attempts (%s, %s): %s",
                     partition.name, record[1], record[3], failed.reason, failed.error_class, what)  # fmt: skip
-        if self._config.skip_failures:
+        if on_failure == "DeadLetter":
+            self.write_dead_letter(partition, record, failed)
+        elif on_failure == "Skip":
             self.outbox.acknowledged["skipped"] += 1
-            return None
+        else:
+            state = BLOCKED if on_failure == "Block" else STOPPED
+            self._lanes.block(self._lane(partition, record), record, failed, state, time.time())
+
+    def write_dead_letter(self, partition: Partition, record: Record, failed: Failed) -> None:
+        """The message goes to the dead-letter topic."""
+        self.outbox.write(self._dead_letter(partition, record, failed))
+
+    def _dead_letter(self, partition: Partition, record: Record, failed: Failed) -> Output:
         headers = dead_letter.headers(partition, record, failed.reason, failed.error_class, failed.message)
         topic = self._config.dead_letter.topic
         timestamp = max(0, record[2])
         return Output(partition, record, topic, record[5], record[4], headers, "dead_lettered", timestamp=timestamp)
 
-    def _refused(self, output: Output, error: KafkaError) -> Output | None:
-        """Its topic will never take this record: a response becomes a dead letter, a dead letter a mere reference."""
+    # What the outbox has to say
+
+    def refused(self, output: Output, error: KafkaError) -> Output | None:
+        """Its topic will never take this record: the message has failed, and a dead letter becomes a mere reference."""
         if output.outcome == "dead_lettered":
             return dead_letter.reference(output)
         size = len(output.value or b"")
         message = f"the response of {size} bytes was refused by the topic {output.topic}: {error.str()}"
-        return self._finally_failed(
-            output.partition, output.source, Failed("ResponseRefused", error.name(), message, True)
-        )
+        failed = Failed("ResponseRefused", error.name(), message, True)
+        if self._config.on_failure == "DeadLetter":
+            return self._dead_letter(output.partition, output.source, failed)
+        self._failed(output.partition, output.source, failed)
+        self._lanes.consider(self._lane(output.partition, output.source))
+        return None
+
+    def held(self, output: Output) -> None:
+        """The topic of this record refuses writes for the moment: its lane waits."""
+        lane_id = self._dispatcher.lane_of(output.source)
+        is_new = lane_id not in output.partition.lanes
+        lane = self._lane(output.partition, output.source)
+        if is_new:
+            lane.running = self._dispatcher.under_way(output.partition, lane_id)
+        lane.held += 1
+
+    def settled(self, output: Output) -> None:
+        """A record that was held is written: its lane goes on, with the answers that came meanwhile first."""
+        lane = output.partition.lanes.get(self._dispatcher.lane_of(output.source))
+        if lane is None:
+            return
+        lane.held -= 1
+        while lane.answers and not lane.held:
+            record, outcome = lane.answers.pop(0)
+            self.one(lane.partition, record, outcome)
+        self._lanes.consider(lane)
+
+    # Workers that end
+
+    def worker_gone(self, worker: int, exited: WorkerExited | None) -> None:
+        """Who is to blame counts an attempt; what the worker did not get to is run again without counting one.
+
+        The suspects come first: a message before one of them may have run, its answer lost with the worker, and it must
+        not run again after the suspect.
+        """
+        unfinished = self._unfinished(worker, exited)
+        suspects = [each for each in unfinished if each.is_suspect]
+        if exited and (len(suspects) == 1 or exited.reason == "Timeout"):
+            failed = Failed(exited.reason, exited.reason, exited.message, False)
+            for each in suspects:
+                self._suspect_failed(each, failed)
+        elif suspects:
+            self._bisect(suspects, known=exited is not None)
+        self._put_back(worker, [each for each in unfinished if not each.is_suspect])
+
+    def _unfinished(self, worker: int, exited: WorkerExited | None) -> list[_Open]:
+        """What was under way. If the whole runtime ended, nobody knows what had started: all of it is suspect."""
+        suspects = set(exited.suspects) if exited else set()
+        return [
+            _Open(flight, record, exited is None or (flight.id, index) in suspects, self._lane_if_any(flight, record))
+            for flight in self._dispatcher.detach(worker)
+            for index, record in flight.open_records
+            if not flight.partitions[record[0]].revoked
+        ]
+
+    def _lane_if_any(self, flight: Flight, record: Record) -> Lane | None:
+        lanes = flight.partitions[record[0]].lanes
+        return lanes.get(self._dispatcher.lane_of(record)) if lanes else None
+
+    def _suspect_failed(self, suspect: _Open, failed: Failed) -> None:
+        partition = suspect.flight.partitions[suspect.record[0]]
+        if suspect.lane is not None:
+            suspect.lane.quarantined = False
+            self._lanes.answered(suspect.lane, suspect.record)
+        self.one(partition, suspect.record, failed)
+        lane = self._lane_if_any(suspect.flight, suspect.record)
+        if lane is not None:
+            self._lanes.consider(lane)
+
+    def _bisect(self, suspects: list[_Open], known: bool) -> None:
+        """Of the messages that had started one is the cause: they run again in groups, each with nothing else under way."""
+        lanes: dict[Lane, None] = {}
+        for suspect in suspects:
+            lane = self._lane(suspect.flight.partitions[suspect.record[0]], suspect.record)
+            if suspect.lane is not None:
+                self._lanes.answered(suspect.lane, suspect.record)
+            self._lanes.put(lane, suspect.record)
+            lane.quarantined = True
+            lanes[lane] = None
+        ordered = list(lanes)
+        half = (len(ordered) + 1) // 2
+        self._dispatcher.suspect([ordered[:half], ordered[half:]] if known else _growing(ordered))
+
+    def _put_back(self, worker: int, innocent: list[_Open]) -> None:
+        waits: list[tuple[Flight, Record]] = []
+        for each in innocent:
+            lane = self._lane_if_any(each.flight, each.record)
+            if lane is None:
+                waits.append((each.flight, each.record))
+                continue
+            if each.lane is lane:
+                self._lanes.answered(lane, each.record)
+                lane.quarantined = False
+            self._lanes.put(lane, each.record)
+            self._lanes.consider(lane)
+        for flight, group in reversed([(flight, list(group)) for flight, group in groupby(waits, itemgetter(0))]):
+            self._dispatcher.put_back(worker, flight.partitions, [record for _, record in group])
+
+    # What is read again
+
+    def read_again(self, lane: Lane, record: Record) -> bool:
+        """A message of a lane that was outside memory; whether more of it may follow."""
+        if lane.attempts:
+            record = (*record[:3], lane.attempts + 1, *record[4:])
+            lane.attempts = 0
+        decision, lane.decision = lane.decision, None
+        if decision in (None, "retry"):
+            return self._lanes.read_again(lane, record)
+        lane.spilled = record[1] + 1
+        if decision == "skip":
+            self.outbox.acknowledged["skipped"] += 1
+        else:
+            message = "somebody decided so, about a key that was blocked"
+            failed = lane.failure or Failed("Blocked", "Blocked", message, True)
+            self.write_dead_letter(lane.partition, record, failed)
+        return True
+
+
+class _Frame:
+    """The answers of one frame that have to be looked at one by one.
+
+    Ordinary ones among them are still written together, in their place among the others.
+    """
+
+    def __init__(
+        self, outcomes: Outcomes, flight: Flight, records: list[Record], answers: list[Outcome], generation: int
+    ) -> None:
+        self._outcomes = outcomes
+        self._lanes = outcomes._lanes
+        self._dispatcher = outcomes._dispatcher
+        self._flight = flight
+        self._records = records
+        self._answers = answers
+        self._generation = generation
+        self._later: Counter[tuple[Partition, LaneId]] | None = None
+        self._plain: list[Record] = []
+        self._values: list[bytes] = []
+        self._in_one_go = outcomes._config.response_headers == "None" and flight.plain
+
+    def settle(self) -> None:
+        """Deals with each answer, in order."""
+        for index, (record, outcome) in enumerate(zip(self._records, self._answers, strict=True)):
+            partition = self._flight.partitions[record[0]]
+            if self._later is not None:
+                self._later[(partition, self._dispatcher.lane_of(record))] -= 1
+            if partition.revoked:
+                continue
+            lane = partition.lanes.get(self._dispatcher.lane_of(record)) if partition.lanes else None
+            if lane is not None:
+                self._of_lane(lane, record, outcome)
+            elif type(outcome) is bytes and self._in_one_go:
+                self._plain.append(record)
+                self._values.append(outcome)
+            else:
+                self._write_plain()
+                self._single(partition, index, record, outcome)
+        self._write_plain()
+
+    def _write_plain(self) -> None:
+        if self._plain:
+            self._outcomes._respond(self._flight, self._plain, self._values)
+            self._plain, self._values = [], []
+
+    def _of_lane(self, lane: Lane, record: Record, outcome: Outcome) -> None:
+        self._write_plain()
+        if type(outcome) is NotRun or type(outcome) is Failed:
+            lane.held_by = self._generation
+        lane.quarantined = False
+        self._lanes.answered(lane, record)
+        if lane.held or lane.answers:
+            lane.answers.append((record, outcome))
+        else:
+            self._outcomes.one(lane.partition, record, outcome)
+        self._lanes.consider(lane)
+
+    def _single(self, partition: Partition, index: int, record: Record, outcome: Outcome) -> None:
+        """A message whose lane does not wait; it begins to, if the message failed."""
+        if type(outcome) is not Failed and type(outcome) is not NotRun:
+            self._outcomes.one(partition, record, outcome)
+            return
+        lane_id = self._dispatcher.lane_of(record)
+        lane = self._dispatcher.open_lane(partition, record)
+        lane.held_by = self._generation
+        lane.running = self._dispatcher.under_way(partition, lane_id) + self._later_in_frame(partition, lane_id, index)
+        self._outcomes.one(partition, record, outcome)
+        self._lanes.consider(lane)
+
+    def _later_in_frame(self, partition: Partition, lane_id: LaneId, index: int) -> int:
+        """How many of the answers behind this one are of the lane."""
+        if lane_id < PARTITION:  # it is a message alone
+            return 0
+        if self._later is None:
+            behind = self._records[index + 1 :]
+            self._later = Counter((self._flight.partitions[each[0]], self._dispatcher.lane_of(each)) for each in behind)
+        return self._later[(partition, lane_id)]
+
+
+def _growing(lanes: list[Lane]) -> list[list[Lane]]:
+    """The oldest alone, then ever more."""
+    groups = []
+    for count in FIRST_GROUPS:
+        groups.append(lanes[:count])
+        lanes = lanes[count:]
+    return [*groups, lanes]

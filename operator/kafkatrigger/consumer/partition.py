@@ -25,7 +25,7 @@ class Partition(msgspec.Struct, eq=False):
     lanes: "dict[LaneId, Lane]" = msgspec.field(default_factory=dict)
     """That wait; the success path has none."""
     leader_epoch: int = -1
-    """Of the last message read."""
+    """Of the last message read; -1 where it has none."""
     told: Position | None = None
     """What the broker was told last; None when it has to be told again."""
     committed: Position | None = None
@@ -33,6 +33,12 @@ class Partition(msgspec.Struct, eq=False):
     commits_sent: int = 0
     commits_done: int = 0
     """The latest of the commits sent that the broker acknowledged, and with it all before."""
+    processed: Position | None = None
+    """As it is now, or was at the last look."""
+    progressed_at: float = 0.0
+    """When a message was last seen to have become terminal, on the monotonic clock; 0 before the first."""
+    epoch: int = 0
+    """Counts the assignments of this process."""
     revoked: bool = False
 
     @property

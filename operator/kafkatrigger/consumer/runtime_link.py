@@ -17,6 +17,7 @@ from kafkatrigger.api.frames import (
     PROTOCOL_VERSIONS,
     Attach,
     Batch,
+    End,
     FrameBuffer,
     FrameError,
     FromRuntime,
@@ -94,8 +95,12 @@ class _Connection:
 
     def send(self, data: bytes) -> None:
         """Sends now what the socket takes, the rest in `flush`."""
-        self._outgoing += data
-        self.flush()
+        sent = 0
+        if not self._outgoing:
+            with contextlib.suppress(OSError):  # it is full, or broken, which `receive` notices
+                sent = self.socket.send(data)
+        if sent < len(data):
+            self._outgoing += memoryview(data)[sent:]
 
     def flush(self) -> None:
         """Sends what waits. A broken connection is noticed by `receive`."""
@@ -188,6 +193,12 @@ class RuntimeLink:
         if connection is not None:
             connection.send(frames.encode(batch))
             self._watch(connection)
+
+    def end(self, worker: int) -> None:
+        """Has the worker ended, whatever it runs; its end is reported like any other."""
+        if self._control is not None:
+            self._control.send(frames.encode(End(worker)))
+            self._watch(self._control)
 
     def detach(self, worker: int) -> None:
         """Ends the connection to a worker that does not keep to the protocol; its end is reported like any other."""

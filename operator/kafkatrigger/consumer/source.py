@@ -9,8 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from confluent_kafka.admin import AdminClient
 
 from kafkatrigger.api.consumer_config import ConsumerConfig
-from kafkatrigger.api.start_policy import StartPolicy
-from kafkatrigger.consumer import start
+from kafkatrigger.consumer import offsets, start
 from kafkatrigger.consumer.membership import Membership
 from kafkatrigger.consumer.offsets import Position, encode_metadata
 from kafkatrigger.consumer.partition import Partition
@@ -32,8 +31,17 @@ _PASSING = (
 
 Positions = list[tuple[Partition, Position]]
 
+REDRIVE_TIMEOUT = 1.0
+_NOTHING: tuple[Position | None, float] = None, 0.0
+
 START_PATIENCE = 120.0
 """Seconds to ask where assigned partitions start, before the process ends without having skipped anything."""
+
+COMMIT_PATIENCE = 30.0
+"""Seconds to wait for the answer to a commit before the partition is committed again."""
+
+COMMITTED_TIMEOUT = 0.5
+"""Seconds to ask for what is committed."""
 
 COMMIT_TRIES = 5
 COMMIT_PAUSE = 0.2
@@ -42,25 +50,31 @@ COMMIT_PAUSE = 0.2
 class Source:
     """A member of the trigger's group.
 
-    `give_up` is called with the partitions that are being revoked. It finishes of them what it can and returns the
-    positions to commit. `tick` is called now and then where a callback of the client takes its time.
+    `give_up` is called with the partitions that are being revoked: it finishes of them what it can, and commits. `tick` is
+    called now and then where a callback of the client takes its time, `restore` with each partition that was assigned.
     """
 
     def __init__(
         self,
         config: ConsumerConfig,
-        policy: StartPolicy,
-        give_up: Callable[[list[Partition]], Positions],
+        policy: start.Policy,
+        give_up: Callable[[list[Partition]], None],
         on_error: Callable[[KafkaError], None],
         tick: Callable[[], None],
+        restore: Callable[[Partition], None],
     ) -> None:
         self._config = config
         self._policy = policy
         self._give_up = give_up
         self._on_error = on_error
         self._tick = tick
+        self._restore = restore
         self._paused = False
+        self._stopped: set[Partition] = set()
+        self._topics = list(config.topics)
         self._unsupported = False
+        self._under_way: dict[Partition, tuple[Position, float]] = {}
+        """Commits that are not answered, and until when another one waits for that."""
         self.partitions: dict[tuple[str, int], Partition] = {}
         self.joined = False
         """It was given an assignment, if an empty one, and did not lose it."""
@@ -83,8 +97,18 @@ class Source:
                 "logger": logging.getLogger("librdkafka"),
             }
         )
-        consumer.subscribe(self._config.topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        self._subscribe(consumer)
         return consumer
+
+    def _subscribe(self, consumer: Consumer) -> None:
+        consumer.subscribe(self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+
+    def also(self, topic: str) -> None:
+        """Consumes this topic besides, if it exists by now."""
+        if topic not in self._topics and topic not in self._absent([topic], REDRIVE_TIMEOUT):
+            log.info("the topic %s is consumed as well", topic)
+            self._topics.append(topic)
+            self._subscribe(self._consumer)
 
     def read(self, timeout: float) -> list[Message]:
         """Up to BATCH messages and reports; returns as soon as there is one, or empty after `timeout` seconds."""
@@ -112,11 +136,33 @@ class Source:
     def resume(self) -> None:
         """Undoes `pause`."""
         if self._paused:
-            self._consumer.resume(self._assignment())
             self._paused = False
+            self._consumer.resume(self._assignment())
+
+    def stop(self, partition: Partition) -> None:
+        """Nothing more is fetched of this partition; `go_on` undoes it."""
+        if partition not in self._stopped:
+            self._stopped.add(partition)
+            self._consumer.pause([_at(partition)])
+
+    def go_on(self, partition: Partition) -> None:
+        """Undoes `stop`."""
+        if partition in self._stopped:
+            self._stopped.discard(partition)
+            if not self._paused:
+                self._consumer.resume([_at(partition)])
+
+    def is_stopped(self, partition: Partition) -> bool:
+        """Whether nothing is fetched of it."""
+        return partition in self._stopped
+
+    @property
+    def stopped(self) -> int:
+        """How many partitions are stopped."""
+        return len(self._stopped)
 
     def _assignment(self) -> list[TopicPartition]:
-        return [TopicPartition(topic, number) for topic, number in self.partitions]
+        return [_at(partition) for partition in self.partitions.values() if partition not in self._stopped]
 
     def is_member(self) -> bool:
         """Whether it takes its part in the group: it was given partitions, or the coordinator knows of it.
@@ -142,27 +188,40 @@ class Source:
                 ends[partition] = high
         return ends
 
+    def is_near_removal(self, partition: Partition, offset: int | None) -> bool:
+        """Whether the log's start has come close to this offset, as of the latest fetch: within a tenth of what is kept."""
+        low, high = self._consumer.get_watermark_offsets(_at(partition), cached=True)
+        return offset is not None and low > 0 and high > low and offset - low < (high - low) / 10
+
     def commit(self, positions: Positions) -> None:
-        """Commits what changed, without waiting; what fails is committed again the next time."""
-        news = [(partition, at) for partition, at in positions if at != partition.told]
+        """Commits what changed, without waiting; what fails is committed again the next time.
+
+        Of a partition one commit is under way at a time, so that an answer is that of the latest.
+        """
+        now = time.monotonic()
+        news = {
+            partition: at
+            for partition, at in positions
+            if at != partition.told and now >= self._under_way.get(partition, (at, 0.0))[1]
+        }
         if not news:
             return
         try:
-            self._consumer.commit(offsets=[_commit(partition, at) for partition, at in news], asynchronous=True)
+            self._consumer.commit(offsets=[_commit(partition, at) for partition, at in news.items()], asynchronous=True)
         except KafkaException as error:
             log.warning("commit failed (%s): it is repeated", error.args[0].str())
             return
-        for partition, at in news:
+        for partition, at in news.items():
             partition.told = at
+            partition.commits_sent += 1
+            self._under_way[partition] = at, now + COMMIT_PATIENCE
 
     def commit_last(self, positions: Positions) -> bool:
         """Commits and waits for the broker; whether it worked. What did not is run again by the next owner."""
-        news = [
-            _commit(partition, at) for partition, at in positions if at.watermark != partition.committed or at.terminal
-        ]
+        news = [(partition, at) for partition, at in positions if at != partition.told or at != partition.committed]
         for _ in range(COMMIT_TRIES if news else 0):
             try:
-                start.checked(self._consumer.commit(offsets=news, asynchronous=False))
+                self._commit_now(news)
                 return True
             except KafkaException as error:
                 log.warning("the last commit failed (%s)", error.args[0].str())
@@ -172,22 +231,50 @@ class Source:
             self._tick()
         return not news
 
+    def _commit_now(self, news: Positions) -> None:
+        for partition, _ in news:
+            partition.commits_sent += 1
+            partition.told = None
+            self._under_way.pop(partition, None)
+        start.checked(
+            self._consumer.commit(offsets=[_commit(partition, at) for partition, at in news], asynchronous=False)
+        )
+        for partition, at in news:
+            partition.told = partition.committed = at
+            partition.commits_done = partition.commits_sent
+
+    def group_metadata(self) -> object:
+        """What the broker knows this member by, for a transaction; it changes with every rebalance."""
+        return self._consumer.consumer_group_metadata()
+
+    def committed(self, partitions: Iterable[Partition]) -> dict[Partition, tuple[int, str]]:
+        """Offsets and metadata that the broker has, when no transaction is open on them; KafkaException else."""
+        asked = {(each.topic, each.number): each for each in partitions}
+        found = self._consumer.committed([TopicPartition(*where) for where in asked], timeout=COMMITTED_TIMEOUT)
+        return {asked[each.topic, each.partition]: (each.offset, each.metadata or "") for each in start.checked(found)}
+
     def _committed(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         """Told of every commit that nobody waited for."""
         for each in partitions:
             partition = self.partitions.get((each.topic, each.partition))
-            if partition is None:
+            at, _ = self._under_way.get(partition, _NOTHING) if partition else _NOTHING
+            if partition is None or at is None or at.watermark != each.offset:
                 continue
+            del self._under_way[partition]
             if error or each.error:
                 log.warning("commit of %s failed (%s): it is repeated", partition.name, error or each.error)
                 partition.told = None
             else:
-                partition.committed = each.offset
+                partition.committed = at
+                partition.commits_done = partition.commits_sent
 
     def absent_topics(self, timeout: float) -> list[str]:
         """Which of the topics do not exist; KafkaException where no broker answers."""
+        return self._absent(self._config.topics, timeout)
+
+    def _absent(self, topics: Iterable[str], timeout: float) -> list[str]:
         absent = []
-        for topic in self._config.topics:
+        for topic in topics:
             found = self._consumer.list_topics(topic, timeout=timeout).topics[topic]
             if found.error is not None and found.error.code() in _ABSENT:
                 absent.append(topic)
@@ -243,7 +330,10 @@ class Source:
         """What is under way was read from a log that is no more: this counts as another assignment."""
         partition.revoked = True
         self.rebalances += 1
-        anew = Partition(partition.topic, partition.number, 0, partition.reason, committed=partition.committed)
+        self._stopped.discard(partition)
+        anew = Partition(
+            partition.topic, partition.number, 0, partition.origin, offsets.start(0), epoch=partition.epoch + 1
+        )
         self.partitions[(partition.topic, partition.number)] = anew
         return anew
 
@@ -275,7 +365,10 @@ class Source:
         consumer.incremental_assign(positions)
         if self._paused and positions:
             consumer.pause(positions)
-        self.partitions |= {(each.topic, each.number): each for each in fresh}
+        for each in fresh:
+            each.epoch = self.rebalances
+            self.partitions[(each.topic, each.number)] = each
+            self._restore(each)
         self.joined = True
         log.info("assigned %s; now %d partitions", _names(assigned), len(self.partitions))
 
@@ -296,7 +389,7 @@ class Source:
     def _revoked(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
         self.rebalances += 1
         leaving = self._leaving(revoked)
-        self.commit_last(self._give_up(leaving))
+        self._give_up(leaving)
         self._forget(leaving)
         consumer.incremental_unassign(revoked)
         log.info("gave up %s; now %d partitions", _names(revoked), len(self.partitions))
@@ -315,11 +408,18 @@ class Source:
     def _forget(self, leaving: list[Partition]) -> None:
         for partition in leaving:
             partition.revoked = True
+            self._stopped.discard(partition)
+            self._under_way.pop(partition, None)
             del self.partitions[(partition.topic, partition.number)]
 
 
 def _commit(partition: Partition, at: Position) -> TopicPartition:
-    return TopicPartition(partition.topic, partition.number, at.watermark, encode_metadata(partition.reason, at))
+    text, _ = encode_metadata(partition.origin, at)  # what it has no room for runs again after a restart
+    return TopicPartition(partition.topic, partition.number, at.watermark, text, partition.leader_epoch)
+
+
+def _at(partition: Partition) -> TopicPartition:
+    return TopicPartition(partition.topic, partition.number)
 
 
 def _names(partitions: Iterable[Any]) -> str:

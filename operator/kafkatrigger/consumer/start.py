@@ -7,10 +7,12 @@ restart never rewinds.
 import logging
 from collections.abc import Iterable
 
+import msgspec
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from kafkatrigger.api.start_policy import StartPolicy
-from kafkatrigger.consumer.offsets import Position, decode_metadata, encode_metadata
+from kafkatrigger.consumer import offsets
+from kafkatrigger.consumer.offsets import RETRYING, STOPPED, Origin, Parked, Position, decode_metadata, encode_metadata
 from kafkatrigger.consumer.partition import Partition
 
 log = logging.getLogger(__name__)
@@ -19,16 +21,26 @@ TIMEOUT = 10.0
 """Seconds for each question to the brokers."""
 
 
-def resolve(consumer: Consumer, assigned: Iterable[TopicPartition], policy: StartPolicy) -> list[Partition]:
+class Policy(msgspec.Struct, frozen=True):
+    """Where partitions without a committed offset start."""
+
+    start: StartPolicy
+    redrive_topic: str
+    """Starts at its beginning, whatever the policy says of others: all of it was asked for."""
+    config: int
+    """A fingerprint of the configuration, for the commits."""
+
+
+def resolve(consumer: Consumer, assigned: Iterable[TopicPartition], policy: Policy) -> list[Partition]:
     """The assigned partitions with their starts; KafkaException where a broker could not be asked."""
     committed = checked(consumer.committed(list(assigned), timeout=TIMEOUT))
-    known = [_committed(each) for each in committed if each.offset >= 0]
+    known = [_committed(each, policy) for each in committed if each.offset >= 0]
     fresh = [_fresh(consumer, each, policy) for each in committed if each.offset < 0]
     if fresh:
         checked(consumer.commit(offsets=[start_commit(each) for each in fresh], asynchronous=False))
     for each in fresh:
-        each.told, each.committed = Position(each.end), each.end
-        log.info("%s starts at offset %d: %s", each.name, each.end, each.reason)
+        each.told = each.committed = each.restored
+        log.info("%s starts at offset %d: %s", each.name, each.end, each.origin.reason)
     return known + fresh
 
 
@@ -45,27 +57,40 @@ def checked(partitions: list[TopicPartition]) -> list[TopicPartition]:
 
 def start_commit(partition: Partition) -> TopicPartition:
     """The commit of a partition of which nothing has been read yet."""
-    metadata = encode_metadata(partition.reason, Position(partition.end))
+    metadata, _ = encode_metadata(partition.origin, partition.restored)
     return TopicPartition(partition.topic, partition.number, partition.end, metadata)
 
 
-def _committed(at: TopicPartition) -> Partition:
-    reason, position = decode_metadata(at.offset, at.metadata)
-    return Partition(
-        at.topic, at.partition, position.watermark, reason, position.terminal, position, position.watermark
-    )
+def _committed(at: TopicPartition, policy: Policy) -> Partition:
+    origin, position = decode_metadata(at.offset, at.metadata)
+    if origin.config != policy.config:
+        position = _without_stops(position)
+    anew = Origin(origin.reason, origin.topic_id, policy.config)
+    return Partition(at.topic, at.partition, position.resume_at, anew, position, told=position, committed=position)
 
 
-def _fresh(consumer: Consumer, of: TopicPartition, policy: StartPolicy) -> Partition:
+def _without_stops(position: Position) -> Position:
+    """With another configuration a stop has ended: the message that caused it is tried anew."""
+    parked = [
+        Parked(each.lane, each.offset, each.until, 0, RETRYING) if each.state == STOPPED else each
+        for each in position.parked
+    ]
+    return Position(position.watermark, position.bound, position.open, parked)
+
+
+def _fresh(consumer: Consumer, of: TopicPartition, policy: Policy) -> Partition:
     offset, reason = _start(consumer, of, policy)
-    return Partition(of.topic, of.partition, offset, reason)
+    return Partition(of.topic, of.partition, offset, Origin(reason, b"", policy.config), offsets.start(offset))
 
 
-def _start(consumer: Consumer, of: TopicPartition, policy: StartPolicy) -> tuple[int, str]:
-    reason = "PartitionTimestamps" if policy.timestamps.get(of.topic) else "InitialOffsetResetPolicy"
+def _start(consumer: Consumer, of: TopicPartition, policy: Policy) -> tuple[int, str]:
     low, high = consumer.get_watermark_offsets(of, timeout=TIMEOUT)
-    timestamp = policy.timestamp_for(of.topic, of.partition)
+    if of.topic == policy.redrive_topic:
+        return low, "Redrive"
+    start = policy.start
+    reason = "PartitionTimestamps" if start.timestamps.get(of.topic) else "InitialOffsetResetPolicy"
+    timestamp = start.timestamp_for(of.topic, of.partition)
     if timestamp is None:
-        return (low if policy.initial == "earliest" else high), reason
+        return (low if start.initial == "earliest" else high), reason
     (found,) = checked(consumer.offsets_for_times([TopicPartition(of.topic, of.partition, timestamp)], timeout=TIMEOUT))
     return (found.offset if found.offset >= 0 else high), reason

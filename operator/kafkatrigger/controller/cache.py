@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from kafkatrigger.api.resources import KIND
-from kafkatrigger.controller.names import INSTANCE_LABEL, MANAGED_BY_LABEL, TEMPLATE_HASH
+from kafkatrigger.controller.names import INSTANCE_LABEL, MANAGED_BY_LABEL, REVISION, TEMPLATE_HASH
 from kafkatrigger.controller.pods import Pod, pod
 
 Body = Mapping[str, Any]
@@ -51,6 +51,8 @@ class Scale:
     replicas: int
     template: str
     """Hash of the newest template."""
+    revision: str
+    """Of the spec that the newest template was made from."""
     failure: str
     """Message of the condition ReplicaFailure."""
 
@@ -212,6 +214,7 @@ def child(body: Body) -> Child:
 
 def _scale(body: Body) -> Scale:
     spec, status = body["spec"], body.get("status") or {}
+    annotations = spec["template"]["metadata"].get("annotations") or {}
     failures: Iterator[Body] = (
         each for each in status.get("conditions", []) if each["type"] == "ReplicaFailure" and each["status"] == "True"
     )
@@ -219,6 +222,7 @@ def _scale(body: Body) -> Scale:
         observed_generation=status.get("observedGeneration", 0),
         wanted=spec.get("replicas", 1),
         replicas=status.get("replicas", 0),
-        template=(spec["template"]["metadata"].get("annotations") or {}).get(TEMPLATE_HASH, ""),
+        template=annotations.get(TEMPLATE_HASH, ""),
+        revision=annotations.get(REVISION, ""),
         failure=next(failures, {}).get("message", ""),
     )

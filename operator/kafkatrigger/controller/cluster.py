@@ -91,10 +91,10 @@ class Cluster:
         """Creates an object that has no other life, such as an event."""
         await self._call("POST", _path(manifest["kind"], manifest["metadata"]["namespace"]), body=manifest)
 
-    async def patch(self, manifest: Body) -> None:
+    async def patch(self, manifest: Body) -> Body:
         """Merges some fields into an existing object."""
         path = _path(manifest["kind"], manifest["metadata"]["namespace"], manifest["metadata"]["name"])
-        await self._call("PATCH", path, body=manifest, content="application/merge-patch+json")
+        return await self._call("PATCH", path, body=manifest, content="application/merge-patch+json")
 
     async def list_all(self, kind: str, namespace: str | None, selector: str) -> tuple[Iterable[Body], int]:
         """All objects of a kind and the version of the list, fetched in pages."""

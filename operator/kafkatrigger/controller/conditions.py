@@ -12,6 +12,18 @@ CONNECTED = "Connected"
 DEPLOYED = "Deployed"
 CONSUMING = "Consuming"
 SUSPENDED = "Suspended"
+KEYS_BLOCKED = "KeysBlocked"
+DEAD_LETTER_UNAVAILABLE = "DeadLetterUnavailable"
+FAILURE_RATE_HIGH = "FailureRateHigh"
+WARNING = "Warning"
+
+TYPES = frozenset(
+    {
+        READY, ACCEPTED, CONNECTED, DEPLOYED, CONSUMING,
+        SUSPENDED, KEYS_BLOCKED, DEAD_LETTER_UNAVAILABLE, FAILURE_RATE_HIGH, WARNING,
+    }
+)  # fmt: skip
+"""All that the operator writes."""
 
 LONGEST_MESSAGE = 1024
 
@@ -46,12 +58,18 @@ def find(conditions: Iterable[Body], kind: str) -> Body | None:
     return next((each for each in conditions if each.get("type") == kind), None)
 
 
+def recalled(conditions: Iterable[Body], kind: str) -> Verdict | None:
+    """What was said before."""
+    condition = find(conditions, kind)
+    return Verdict(condition["status"], condition["reason"], condition["message"]) if condition else None
+
+
 def verdict(conditions: Iterable[Body], kind: str, generation: int) -> Verdict | None:
     """What was said before about this generation."""
     condition = find(conditions, kind)
     if condition is None or condition.get("observedGeneration") != generation:
         return None
-    return Verdict(condition["status"], condition["reason"], condition["message"])
+    return recalled([condition], kind)
 
 
 def conditions(

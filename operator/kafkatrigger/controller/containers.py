@@ -7,10 +7,12 @@ import msgspec
 
 from kafkatrigger.api import logs
 from kafkatrigger.api.configure import start_policy
-from kafkatrigger.api.consumer_config import CONFIG_PATH, RUNTIME_SOCKET, STATUS_PORT
+from kafkatrigger.api.consumer_config import CONFIG_PATH, CONTROL_SOCKET, RUNTIME_SOCKET, STATUS_PORT
 from kafkatrigger.api.pods import Resources
 from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.api.start_policy import StartPolicy, to_environment
+from kafkatrigger.api.stop import REVISION_VARIABLE, STOPPED_PATH
+from kafkatrigger.controller.names import STOPPED
 from kafkatrigger.controller.settings import Image, Log, Settings
 
 Manifest = dict[str, Any]
@@ -19,6 +21,8 @@ Manifest = dict[str, Any]
 CONFIG_VOLUME = "kafkatrigger-config"
 RUN_VOLUME = "kafkatrigger-run"
 TEMPORARY_VOLUME = "kafkatrigger-tmp"
+CONTROL_VOLUME = "kafkatrigger-control"
+POD_VOLUME = "kafkatrigger-pod"
 
 CONSUMER_USER = 65532
 RUNTIME_USER = 65533
@@ -30,7 +34,7 @@ LONGEST_ANNOTATION = 1024
 """Bytes of partition timestamps that are shown; the environment carries the others."""
 
 
-def consumer(spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
+def consumer(spec: KafkaTriggerSpec, settings: Settings, revision: str) -> Manifest:
     """Owns the Kafka clients; the only container with their credentials."""
     return {
         "name": "consumer",
@@ -41,6 +45,8 @@ def consumer(spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
             *_variables(_log(settings)),
             _field("KAFKATRIGGER_POD_NAME", "metadata.name"),
             _field("KAFKATRIGGER_POD_NAMESPACE", "metadata.namespace"),
+            _field("KAFKATRIGGER_POD_UID", "metadata.uid"),
+            *_variables({REVISION_VARIABLE: revision}),
         ],
         "ports": [{"name": "status", "containerPort": STATUS_PORT, "protocol": "TCP"}],
         "livenessProbe": _probe("/healthz", period=10, timeout=5, failures=3),
@@ -50,9 +56,23 @@ def consumer(spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
         "securityContext": _security(CONSUMER_USER),
         "volumeMounts": [
             {"name": CONFIG_VOLUME, "mountPath": CONFIG_PATH.rpartition("/")[0], "readOnly": True},
+            {"name": POD_VOLUME, "mountPath": STOPPED_PATH.rpartition("/")[0], "readOnly": True},
             _mount(RUN_VOLUME, RUNTIME_SOCKET.rpartition("/")[0]),
+            _mount(CONTROL_VOLUME, CONTROL_SOCKET.rpartition("/")[0]),
         ],
     }
+
+
+def consumer_volumes() -> list[Manifest]:
+    """Volumes of the consumer container alone: what it may be asked through, and what the operator tells it."""
+    stopped = {
+        "path": STOPPED_PATH.rpartition("/")[2],
+        "fieldRef": {"fieldPath": f"metadata.annotations['{STOPPED}']"},
+    }
+    return [
+        {"name": CONTROL_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+        {"name": POD_VOLUME, "downwardAPI": {"items": [stopped]}},
+    ]
 
 
 def runtime(spec: KafkaTriggerSpec, settings: Settings) -> Manifest:

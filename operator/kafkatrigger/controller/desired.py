@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from kafkatrigger.api.configure import start_policy
-from kafkatrigger.api.resources import API_VERSION, KIND, KafkaTriggerSpec
+from kafkatrigger.api.resources import API_VERSION, GROUP, KIND, KafkaTriggerSpec
 from kafkatrigger.api.validation import Accepted
 from kafkatrigger.controller.cache import Trigger
 from kafkatrigger.controller.containers import (
@@ -14,12 +14,14 @@ from kafkatrigger.controller.containers import (
     RUN_VOLUME,
     TEMPORARY_VOLUME,
     consumer,
+    consumer_volumes,
     runtime,
     short_timestamps,
 )
 from kafkatrigger.controller.names import (
     CONFIG_HASH,
     RESET_POLICY,
+    REVISION,
     TEMPLATE_HASH,
     TIMESTAMPS,
     consumer_name,
@@ -44,6 +46,14 @@ def manifests(trigger: Trigger, accepted: Accepted, settings: Settings, *, hold:
         _object(trigger, "apps/v1", "Deployment", spec=_deployment(trigger.key.name, replicas, template)),
         _object(trigger, "policy/v1", "PodDisruptionBudget", spec=_budget(trigger.key.name)),
     ]
+
+
+def revision(spec: KafkaTriggerSpec) -> str:
+    """Differs when the spec does, but for how many pods there are; new fields that are left at their default make no
+    difference, so that an upgrade of the operator is no change of the spec.
+    """
+    said = spec.model_dump(mode="json", exclude={"suspend", "scaling"}, exclude_defaults=True)
+    return digest(said)[:16]
 
 
 def digest(manifest: object) -> str:
@@ -91,7 +101,9 @@ def _budget(name: str) -> Manifest:
 
 def _template(name: str, spec: KafkaTriggerSpec, settings: Settings, config_hash: str) -> Manifest:
     pod, policy = spec.pod_template, start_policy(spec)
-    annotations = {**pod.annotations, CONFIG_HASH: config_hash, RESET_POLICY: policy.initial}
+    theirs = {name: value for name, value in pod.annotations.items() if not name.startswith(f"{GROUP}/")}
+    ours = {CONFIG_HASH: config_hash, RESET_POLICY: policy.initial, REVISION: revision(spec)}
+    annotations = {**theirs, **ours}
     if timestamps := short_timestamps(policy):
         annotations[TIMESTAMPS] = timestamps
     template: Manifest = {
@@ -114,11 +126,12 @@ def _pod(name: str, spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "initContainers": [runtime(spec, settings)],
-        "containers": [consumer(spec, settings)],
+        "containers": [consumer(spec, settings, revision(spec))],
         "volumes": [
             {"name": CONFIG_VOLUME, "configMap": {"name": consumer_name(name)}},
             {"name": RUN_VOLUME, "emptyDir": {}},
             {"name": TEMPORARY_VOLUME, "emptyDir": {}},
+            *consumer_volumes(),
             *(volume.model_dump(by_alias=True, exclude_none=True) for volume in spec.pod_template.volumes),
         ],
     }

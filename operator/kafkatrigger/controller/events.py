@@ -4,14 +4,22 @@ import hashlib
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from kafkatrigger.api.resources import API_VERSION, KIND
 from kafkatrigger.controller.cache import Body, Trigger
 from kafkatrigger.controller.cluster import Cluster, ClusterError
-from kafkatrigger.controller.conditions import ACCEPTED, READY, SUSPENDED, find
+from kafkatrigger.controller.conditions import (
+    ACCEPTED,
+    DEAD_LETTER_UNAVAILABLE,
+    KEYS_BLOCKED,
+    READY,
+    SUSPENDED,
+    WARNING,
+    find,
+)
 from kafkatrigger.controller.names import FIELD_MANAGER
 
 _log = logging.getLogger(__name__)
@@ -36,12 +44,23 @@ class Notice:
     message: str
 
 
+_CONCERNS: Mapping[str, Notice | None] = {
+    KEYS_BLOCKED: Notice("Normal", "KeysReleased", "no key is blocked any more"),
+    DEAD_LETTER_UNAVAILABLE: Notice("Normal", "DeadLetterAvailable", "the dead-letter topic takes records again"),
+    WARNING: None,
+}
+"""Conditions that are there only while they apply, and what is told when they go. FailureRateHigh is a matter of Ready."""
+
+
 def transitions(before: Iterable[Body], after: Iterable[Body]) -> Iterator[Notice]:
     """What changed between two sets of conditions that a person would want to know."""
     before, after = list(before), list(after)
     yield from _suspension(before, after)
     yield from _acceptance(before, after)
-    yield from _readiness(find(before, READY) or {}, find(after, READY) or {})
+    ready = find(after, READY) or {}
+    yield from _readiness(find(before, READY) or {}, ready)
+    for kind, end in _CONCERNS.items():
+        yield from _concern(find(before, kind), find(after, kind), end, ready.get("reason", ""))
 
 
 def _suspension(before: list[Body], after: list[Body]) -> Iterator[Notice]:
@@ -69,6 +88,14 @@ def _readiness(was: Body, is_now: Body) -> Iterator[Notice]:
         yield Notice("Warning", "NotReady", f"{reason}: {message}")
     elif was.get("reason") != reason and reason not in _STEPS and reason not in ("InvalidSpec", "GroupInUse"):
         yield Notice("Warning", reason, message)
+
+
+def _concern(was: Body | None, is_now: Body | None, end: Notice | None, of_ready: str) -> Iterator[Notice]:
+    """A condition that is there only while it applies came, got another reason, or went; not what Ready tells already."""
+    if is_now and (not was or was["reason"] != is_now["reason"]) and is_now["reason"] != of_ready:
+        yield Notice("Warning", is_now["reason"], is_now["message"])
+    if was and not is_now and end:
+        yield end
 
 
 def _is_asked_for(was: Body, is_now: Body) -> bool:
@@ -107,7 +134,8 @@ class Recorder:
         if count > 1:
             try:
                 changed = {field: event[field] for field in ("kind", "apiVersion", "count", "lastTimestamp")}
-                return await self._cluster.patch({**changed, "metadata": event["metadata"]})
+                await self._cluster.patch({**changed, "metadata": event["metadata"]})
+                return
             except ClusterError as error:
                 if error.status != 404:  # the API server forgets events after an hour
                     raise

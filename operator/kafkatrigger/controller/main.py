@@ -19,14 +19,14 @@ from kafkatrigger.controller.metrics import RECONCILE_ERRORS, RECONCILE_SECONDS
 from kafkatrigger.controller.monitor import Monitor
 from kafkatrigger.controller.names import CHILDREN
 from kafkatrigger.controller.queue import WorkQueue
-from kafkatrigger.controller.reconcile import BrokerMonitor, PodMonitor, Reconciler
+from kafkatrigger.controller.reconcile import BrokerMonitor, Monitors, PodMonitor, Reconciler
+from kafkatrigger.controller.reports import Report
 from kafkatrigger.controller.settings import Settings
 from kafkatrigger.kafka.brokers import IDLE, Brokers, Target
 
 BROKER_THREADS = 8
 POD_THREADS = 8
-POD_PAUSE = 5.0
-"""Seconds until a pod that is not ready is asked again."""
+READY_POD_THREADS = 4
 RELIST = 300.0
 """Seconds between two lists, which find what a broken watch missed."""
 START_RETRY = 3.0
@@ -49,17 +49,23 @@ class Operator:
         self._broker_monitor: BrokerMonitor = Monitor(
             "brokers", self._ask_brokers, judge, self._queue.add, BROKER_THREADS
         )
-        self._pod_monitor: PodMonitor = Monitor(
-            "pods", pod_reader.read, lambda _before, found: (found, POD_PAUSE), self._queue.add, POD_THREADS
+        self._waiting_pods: PodMonitor = Monitor(
+            "waiting-pods", pod_reader.read, pod_reader.judge_waiting, self._queue.add, POD_THREADS
         )
-        self._reconciler = Reconciler(settings, self._cache, self._cluster, self._broker_monitor, self._pod_monitor)
+        # Threads of their own: thousands of pods that are well must not keep those waiting that are not.
+        self._ready_pods: PodMonitor = Monitor(
+            "ready-pods", pod_reader.read, self._judge_ready, self._queue.add, READY_POD_THREADS
+        )
+        monitors = Monitors(self._broker_monitor, self._waiting_pods, self._ready_pods)
+        self._reconciler = Reconciler(settings, self._cache, self._cluster, monitors)
 
     async def run(self) -> None:
         """Runs until the process is told to end; raises when a part of it fails, so that Kubernetes restarts it."""
         start_http_server(self._settings.metrics_port)
         await self._first_list()
         parts: list[Coroutine[Any, Any, None]] = [self._work() for _ in range(self._settings.reconcilers)]
-        parts += [self._broker_monitor.run(), self._pod_monitor.run(), self._relist(), self._close_idle_clients()]
+        parts += [self._broker_monitor.run(), self._waiting_pods.run(), self._ready_pods.run()]
+        parts += [self._relist(), self._close_idle_clients()]
         if missing := set(self._settings.watch_namespaces).difference(self._served):
             parts.append(self._await_missing(missing))
         tasks = [asyncio.create_task(part) for part in parts]
@@ -174,6 +180,9 @@ class Operator:
         for key in self._cache.retain(kind, namespace, bodies, version):
             self._claim(key)
             self._queue.add(key)
+
+    def _judge_ready(self, before: Report | None, found: Report | None) -> tuple[Report | None, float]:
+        return pod_reader.judge_ready(before, found, len(self._ready_pods))
 
     def _ask_brokers(self, question: Target) -> Connection:
         return Connection(self._brokers.check(question))

@@ -54,6 +54,10 @@ class Monitor(Generic[K, T, A]):
         self._questions[key] = wanted
         return {question: self._answers[question] for question in wanted if question in self._answers}
 
+    def __len__(self) -> int:
+        """How many questions there are."""
+        return len(self._askers)
+
     def forget(self, key: K) -> None:
         """The key is gone."""
         self.watch(key, ())

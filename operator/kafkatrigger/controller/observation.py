@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kafkatrigger.api.pod_status import PodStatus
+from kafkatrigger.api.stop import StopPoint
 from kafkatrigger.controller.cache import Scale
 from kafkatrigger.controller.conditions import Verdict
 from kafkatrigger.controller.pods import Pod
+from kafkatrigger.controller.reports import Report
 from kafkatrigger.kafka.brokers import Finding
 
 
@@ -17,6 +18,11 @@ class Workload:
     generation: int
     scale: Scale
     pods: tuple[Pod, ...]
+
+    @property
+    def staying(self) -> list[Pod]:
+        """The pods that are to stay, of whatever template, by name."""
+        return sorted((pod for pod in self.pods if not pod.deleting), key=lambda pod: pod.name)
 
 
 @dataclass(frozen=True)
@@ -36,5 +42,7 @@ class Observation:
     problem: Verdict | None = None
     """What kept the objects from being applied."""
     workload: Workload | None = None
-    answers: Mapping[str, PodStatus | None] = field(default_factory=dict)
-    """Of pods that are not ready, by uid; None: it could not be asked. Absent: not asked yet."""
+    answers: Mapping[str, Report | None] = field(default_factory=dict)
+    """Of pods that run, by uid; None: it could not be asked. Absent: not asked yet."""
+    stop: StopPoint | None = None
+    """The stop that holds for all pods."""

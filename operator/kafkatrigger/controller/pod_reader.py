@@ -1,16 +1,28 @@
-"""Reads what a pod says about itself. Coarser status is fine where it cannot be read, so nothing here raises."""
+"""Reads what a pod says about itself. Coarser status is fine where it cannot be read, so nothing here raises.
+
+A pod that is not ready is asked why, soon and often. One that is ready is asked seldom, for what does not end readiness:
+blocked keys, a dead-letter topic that refuses writes, retention.
+"""
 
 import http.client
+import random
 from typing import NamedTuple
 
 import msgspec
 
 from kafkatrigger.api.consumer_config import STATUS_PORT
-from kafkatrigger.api.pod_status import PodStatus
+from kafkatrigger.controller.reports import Report
 
 TIMEOUT = 2.0
 LONGEST = 1024 * 1024
 """Bytes of an answer that are read."""
+
+WAITING_PAUSE = 5.0
+"""Seconds until a pod that is not ready is asked again."""
+READY_PAUSE = 60.0
+"""Seconds until a pod that is ready is asked again; more where there are so many pods that READY_RATE forbids it."""
+READY_RATE = 50.0
+"""Most questions a second to pods that are ready."""
 
 
 class PodAddress(NamedTuple):
@@ -20,13 +32,24 @@ class PodAddress(NamedTuple):
     ip: str
 
 
-def read(pod: PodAddress) -> PodStatus | None:
+def read(pod: PodAddress) -> Report | None:
     """The pod's own status, or None where a network policy, a crash or time forbid it."""
     connection = http.client.HTTPConnection(pod.ip, STATUS_PORT, timeout=TIMEOUT)
     try:
         connection.request("GET", "/status")
-        return msgspec.json.decode(connection.getresponse().read(LONGEST), type=PodStatus)
+        return msgspec.json.decode(connection.getresponse().read(LONGEST), type=Report)
     except (OSError, http.client.HTTPException, msgspec.DecodeError):
         return None
     finally:
         connection.close()
+
+
+def judge_waiting(_before: Report | None, found: Report | None) -> tuple[Report | None, float]:
+    """What to believe of a pod that is not ready, and seconds until it is asked again."""
+    return found, WAITING_PAUSE
+
+
+def judge_ready(before: Report | None, found: Report | None, pods: int) -> tuple[Report | None, float]:
+    """The same of one of `pods` pods that are ready; what it said stands while it cannot be read."""
+    pause = max(READY_PAUSE, pods / READY_RATE)
+    return found or before, pause * random.uniform(0.8, 1.2)  # noqa: S311 - so that questions do not bunch

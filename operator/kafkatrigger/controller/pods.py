@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kafkatrigger.controller.names import TEMPLATE_HASH
+from kafkatrigger.controller.names import REVISION, STOPPED, TEMPLATE_HASH
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Container:
 class Pod:
     """A pod of a trigger."""
 
+    namespace: str
     name: str
     uid: str
     version: int
@@ -35,6 +36,10 @@ class Pod:
     ip: str
     template: str
     """Hash of the template that it was made from."""
+    revision: str
+    """Of the spec that it was made from."""
+    stopped: str
+    """The stop that it was told; empty when it was told none."""
     ready: bool
     running: bool
     deleting: bool
@@ -51,6 +56,7 @@ class Pod:
 def pod(body: Mapping[str, Any]) -> Pod:
     """The pod of a Kubernetes object."""
     metadata, status = body["metadata"], body.get("status") or {}
+    annotations = metadata.get("annotations") or {}
     conditions = {each["type"]: each for each in status.get("conditions", [])}
     owner: Mapping[str, Any] = next(
         (each for each in metadata.get("ownerReferences", []) if each.get("controller")), {}
@@ -59,13 +65,16 @@ def pod(body: Mapping[str, Any]) -> Pod:
         _container(each) for each in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
     )
     return Pod(
+        namespace=metadata["namespace"],
         name=metadata["name"],
         uid=metadata["uid"],
         version=int(metadata["resourceVersion"]),
         owner_kind=owner.get("kind", ""),
         owner_name=owner.get("name", ""),
         ip=status.get("podIP", ""),
-        template=(metadata.get("annotations") or {}).get(TEMPLATE_HASH, ""),
+        template=annotations.get(TEMPLATE_HASH, ""),
+        revision=annotations.get(REVISION, ""),
+        stopped=annotations.get(STOPPED, ""),
         ready=conditions.get("Ready", {}).get("status") == "True",
         running=status.get("phase") == "Running" and all(each.running for each in containers),
         deleting="deletionTimestamp" in metadata,

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from kafkatrigger.api.pod_status import CONSUMING as POD_CONSUMES
+from kafkatrigger.api.stop import StopPoint
 from kafkatrigger.controller.conditions import Verdict, no, unknown, yes
 from kafkatrigger.controller.observation import Observation, Workload
 from kafkatrigger.controller.pods import Container, Pod
@@ -56,6 +57,8 @@ def consuming(seen: Observation, before: Verdict | None) -> Verdict:
         return unknown("WaitingForPods", "there are no pods yet")
     if not seen.desired:
         return no(_why_none(seen), f"no pods are wanted: {_mend_none(seen)}")
+    if seen.stop:
+        return _stopped(seen.name, seen.stop)
     pods = newest(seen.workload)
     ready = sum(pod.ready for pod in pods)
     if ready >= seen.desired:
@@ -70,8 +73,16 @@ def consuming(seen: Observation, before: Verdict | None) -> Verdict:
 
 def newest(workload: Workload) -> list[Pod]:
     """The pods of the newest template that are to stay, by name."""
-    pods = (pod for pod in workload.pods if pod.template == workload.scale.template and not pod.deleting)
-    return sorted(pods, key=lambda pod: pod.name)
+    return [pod for pod in workload.staying if pod.template == workload.scale.template]
+
+
+def _stopped(name: str, at: StopPoint) -> Verdict:
+    return no(
+        "StoppedOnFailure",
+        f"the message at offset {at.offset} of partition {at.partition} of {at.topic} failed for good ({at.error_class}), "
+        "and spec.delivery.onFailure is Stop: mend the cause, then change the spec or run "
+        f"`kubectl kafkatrigger resume {name}`; that message runs first",
+    )
 
 
 def _of_pods(seen: Observation, waiting: list[Pod], counts: str, before: Verdict | None) -> Verdict:

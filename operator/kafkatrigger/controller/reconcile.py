@@ -1,9 +1,8 @@
 """One reconcile for create, update and resume: from the trigger to its objects and its status."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from kafkatrigger.api.pod_status import PodStatus
 from kafkatrigger.api.resources import API_VERSION, KIND
 from kafkatrigger.api.validation import Accepted, Refused, accept
 from kafkatrigger.controller.cache import Body, Cache, Key, Trigger
@@ -16,27 +15,35 @@ from kafkatrigger.controller.events import Recorder, transitions
 from kafkatrigger.controller.groups import Claim, Groups
 from kafkatrigger.controller.metrics import ReadyCount
 from kafkatrigger.controller.monitor import Monitor
-from kafkatrigger.controller.names import consumer_name
+from kafkatrigger.controller.names import STOPPED, consumer_name
 from kafkatrigger.controller.observation import Observation, Workload
 from kafkatrigger.controller.pod_reader import PodAddress
 from kafkatrigger.controller.pods import Pod
-from kafkatrigger.controller.progress import newest
+from kafkatrigger.controller.reports import Report
 from kafkatrigger.controller.settings import Settings
 from kafkatrigger.controller.status import same, status
+from kafkatrigger.controller.stops import standing, untold
 from kafkatrigger.kafka.brokers import Target, target
 
 BrokerMonitor = Monitor[Key, Target, Connection]
-PodMonitor = Monitor[Key, PodAddress, PodStatus | None]
+PodMonitor = Monitor[Key, PodAddress, Report | None]
+
+
+class Monitors(NamedTuple):
+    """Who asks the outside."""
+
+    brokers: BrokerMonitor
+    waiting_pods: PodMonitor
+    """Asks pods that are not ready."""
+    ready_pods: PodMonitor
 
 
 class Reconciler:
     """Reads the cache, writes through the cluster; one trigger's trouble is never another's."""
 
-    def __init__(
-        self, settings: Settings, cache: Cache, cluster: Cluster, brokers: BrokerMonitor, pods: PodMonitor
-    ) -> None:
+    def __init__(self, settings: Settings, cache: Cache, cluster: Cluster, monitors: Monitors) -> None:
         self._settings, self._cache, self._cluster = settings, cache, cluster
-        self._brokers, self._pods = brokers, pods
+        self._monitors = monitors
         self._groups, self._ready = Groups(), ReadyCount()
         self._deployer, self._recorder = Deployer(cache, cluster), Recorder(cluster)
 
@@ -64,6 +71,7 @@ class Reconciler:
         accepted = self._accept(trigger)
         seen = await self._bring(trigger, accepted)
         await self._report(trigger, seen)
+        await self._tell(seen)
         return seen.problem is None
 
     def _accept(self, trigger: Trigger) -> Accepted | Refused:
@@ -71,8 +79,8 @@ class Reconciler:
 
     def _forget(self, key: Key) -> None:
         """The garbage collector removes the objects, whether the operator runs or not."""
-        self._brokers.forget(key)
-        self._pods.forget(key)
+        for monitor in self._monitors:
+            monitor.forget(key)
         self._deployer.forget(key)
         self._ready.forget(key)
 
@@ -97,22 +105,25 @@ class Reconciler:
 
     def _observe_refused(self, trigger: Trigger, refused: Refused) -> Observation:
         """Objects of the last valid spec stay as they are, and are reported as they are."""
-        self._brokers.watch(trigger.key, ())
+        self._monitors.brokers.watch(trigger.key, ())
         workload = self._workload(trigger)
+        answers = self._answers(trigger.key, workload)
         return Observation(
             name=trigger.key.name,
             generation=trigger.generation,
             accepted=no("InvalidSpec", refused.message),
             desired=workload.scale.wanted if workload else 0,
             workload=workload,
-            answers=self._answers(trigger.key, workload),
+            answers=answers,
+            stop=standing(workload, answers) if workload else None,
         )
 
     def _observe(self, trigger: Trigger, accepted: Accepted, ruling: Verdict, problem: Verdict | None) -> Observation:
         spec, config = accepted.spec, accepted.config
         question = target(trigger.key.namespace, config.bootstrap_servers, config.topics)
-        connection = self._brokers.watch(trigger.key, (question,)).get(question)
+        connection = self._monitors.brokers.watch(trigger.key, (question,)).get(question)
         workload = self._workload(trigger)
+        answers = self._answers(trigger.key, workload)
         return Observation(
             name=trigger.key.name,
             generation=trigger.generation,
@@ -124,7 +135,8 @@ class Reconciler:
             desired=0 if spec.suspend or not ruling.holds else spec.scaling.replicas,
             problem=problem,
             workload=workload,
-            answers=self._answers(trigger.key, workload),
+            answers=answers,
+            stop=standing(workload, answers) if workload else None,
         )
 
     def _workload(self, trigger: Trigger) -> Workload | None:
@@ -134,11 +146,22 @@ class Reconciler:
         pods = tuple(pod for pod in self._cache.pods(trigger.key) if _is_of(pod, deployment.name))
         return Workload(deployment.generation, deployment.scale, pods)
 
-    def _answers(self, key: Key, workload: Workload | None) -> dict[str, PodStatus | None]:
-        """Pods that run and are not ready are asked why."""
-        pods = newest(workload) if workload else []
-        questions = [PodAddress(pod.uid, pod.ip) for pod in pods if pod.answers and not pod.ready]
-        return {question.uid: answer for question, answer in self._pods.watch(key, questions).items()}
+    def _answers(self, key: Key, workload: Workload | None) -> dict[str, Report | None]:
+        """What the pods that run say; one whose readiness flips is asked anew."""
+        pods = [pod for pod in workload.staying if pod.answers] if workload else []
+        waiting = [PodAddress(pod.uid, pod.ip) for pod in pods if not pod.ready]
+        ready = [PodAddress(pod.uid, pod.ip) for pod in pods if pod.ready]
+        answers = {**self._monitors.waiting_pods.watch(key, waiting), **self._monitors.ready_pods.watch(key, ready)}
+        return {question.uid: answer for question, answer in answers.items()}
+
+    async def _tell(self, seen: Observation) -> None:
+        """Passes a stop, or its end, on to the pods that do not know of it."""
+        for pod, text in untold(seen.workload, seen.stop) if seen.workload else ():
+            try:
+                self._cache.observe(await self._cluster.patch(_told(pod, text)))
+            except ClusterError as error:
+                if error.status not in (404, 409):  # gone, or another one of the same name
+                    raise
 
     async def _report(self, trigger: Trigger, seen: Observation) -> None:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -162,6 +185,11 @@ class Reconciler:
 def _status_manifest(trigger: Trigger, wanted: Body) -> dict[str, Any]:
     metadata = {"name": trigger.key.name, "namespace": trigger.key.namespace, "uid": trigger.uid}
     return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "status": wanted}
+
+
+def _told(pod: Pod, text: str) -> dict[str, Any]:
+    metadata = {"name": pod.name, "namespace": pod.namespace, "uid": pod.uid, "annotations": {STOPPED: text or None}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
 
 
 def _is_of(pod: Pod, deployment: str) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kafkatrigger.controller.cache import Body
+from kafkatrigger.controller.concerns import blocked_keys, concerns
 from kafkatrigger.controller.conditions import (
     ACCEPTED,
     CONNECTED,
@@ -11,6 +12,7 @@ from kafkatrigger.controller.conditions import (
     DEPLOYED,
     READY,
     SUSPENDED,
+    TYPES,
     Verdict,
     conditions,
     no,
@@ -37,13 +39,16 @@ def status(seen: Observation, previous: Body, now: str) -> dict[str, Any]:
     every = {READY: _ready(judged, seen), **judged}
     if seen.suspended:
         every[SUSPENDED] = yes("Suspended", "spec.suspend is true: no pods run; the group's offsets are kept")
+    blocked = blocked_keys(seen, previous.get("blockedKeys", {}).get("count", 0))
+    every |= concerns(seen, blocked, before)
     result = {
         "observedGeneration": seen.generation,
         "conditions": conditions(every, before, seen.generation, now),
         "replicas": seen.workload.scale.replicas if seen.workload else 0,
         "selector": selector_text(seen.name),
     }
-    return result | ({"topicsText": _topics_text(seen.topics)} if seen.topics else {})
+    result |= {"topicsText": _topics_text(seen.topics)} if seen.topics else {}
+    return result | ({"blockedKeys": {"count": blocked}} if blocked else {})
 
 
 def _ready(judged: Mapping[str, Verdict], seen: Observation) -> Verdict:
@@ -84,8 +89,7 @@ def _topics_text(topics: tuple[str, ...]) -> str:
 
 def same(wanted: Body, stored: Body) -> bool:
     """Whether a write would change nothing; what others wrote into the status is not ours to compare."""
-    kinds = {READY, ACCEPTED, CONNECTED, DEPLOYED, CONSUMING, SUSPENDED}
     now = {each["type"]: each for each in wanted["conditions"]}
-    before = {each.get("type"): each for each in stored.get("conditions", []) if each.get("type") in kinds}
-    fields = ("observedGeneration", "replicas", "selector", "topicsText")
+    before = {each.get("type"): each for each in stored.get("conditions", []) if each.get("type") in TYPES}
+    fields = ("observedGeneration", "replicas", "selector", "topicsText", "blockedKeys")
     return now == before and all(wanted.get(field) == stored.get(field) for field in fields)

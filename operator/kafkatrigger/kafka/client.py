@@ -47,6 +47,15 @@ def source(common: Configuration, group_id: str, buffer_bytes: int, options: Map
     }
 
 
+def rereading(common: Configuration, group_id: str, buffer_bytes: int, options: Mapping[str, str]) -> Configuration:
+    """A reader beside the group: it is assigned positions, joins nothing and commits nothing."""
+    return {
+        **source(common, group_id, buffer_bytes // 4, options),
+        "group.protocol": "classic",  # a group it never joins
+        "fetch.wait.max.ms": 10,
+    }
+
+
 def group_protocol(name: str) -> Configuration:
     """`Consumer` or `Classic`, as librdkafka wants it said."""
     if name == "Consumer":
@@ -59,20 +68,46 @@ def group_protocol(name: str) -> Configuration:
     }
 
 
-def outbox(common: Configuration, buffer_bytes: int) -> Configuration:
-    """The producer of responses and dead letters: idempotent, and it never gives up by itself."""
+BATCH_BYTES = 1_000_000
+"""Of a produced batch, where the topics take as much: one that is larger than `max.message.bytes` is refused as a whole."""
+
+TRANSACTION_TIMEOUT = 10.0
+"""Seconds after which the broker aborts a transaction. A dead pod's open one holds up its successor for as long."""
+
+_WRITE_TIMEOUT_MS = 8_000
+"""How long a topic may leave a record unwritten before it counts as one that refuses writes. Less than a transaction."""
+
+
+def outbox(common: Configuration, buffer_bytes: int, batch_bytes: int = BATCH_BYTES) -> Configuration:
+    """The producer of responses and dead letters: idempotent; what it gives up is written again by its user."""
     return {
         **common,
         "enable.idempotence": True,
         "partitioner": "murmur2_random",  # where Java clients put the same key
         "linger.ms": 2,
-        "batch.size": 1_000_000,
+        "batch.size": batch_bytes,
         "queue.buffering.max.messages": 1_000_000,
         "queue.buffering.max.kbytes": max(1024, buffer_bytes // 1024),
         # How long a topic may be unknown (a new one is, for a moment) before a write to it is reported as failed.
-        "topic.metadata.propagation.max.ms": 10_000,
-        "message.timeout.ms": 0,  # retry until the broker answers; losing the message instead is no option
+        "topic.metadata.propagation.max.ms": _WRITE_TIMEOUT_MS,
+        # A topic without enough replicas must not hold up the acknowledgements of all others for ever.
+        "message.timeout.ms": _WRITE_TIMEOUT_MS,
         # The broker decides what is too large; the client's own limit would refuse what the topic allows.
         "message.max.bytes": 64 * 1024 * 1024,
         "delivery.report.only.error": True,
+    }
+
+
+def transactional(settings: Configuration, transactional_id: str) -> Configuration:
+    """The same producer with transactions."""
+    timeout_ms = round(TRANSACTION_TIMEOUT * 1000)
+    return {
+        **settings,
+        "transactional.id": transactional_id,
+        "transaction.timeout.ms": timeout_ms,
+        # The client wants it shorter than the transaction.
+        "socket.timeout.ms": min(int(settings.get("socket.timeout.ms", timeout_ms)), timeout_ms - 1000),
+        # Offsets are sent to a coordinator that may not know of the transaction yet: by default it is asked again
+        # after 100 ms only, every time.
+        "retry.backoff.ms": 1,
     }

@@ -1,12 +1,16 @@
 """Topics: which exist, and making those that a trigger writes to."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ClusterMetadata, NewTopic
+from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 METADATA_TIMEOUT = 5.0
 CREATE_TIMEOUT = 15.0
+CONFIG_TIMEOUT = 10.0
+
+Settings = Future[dict[str, ConfigEntry]]
 
 
 class BrokersUnreachableError(Exception):
@@ -36,12 +40,37 @@ def missing_sentence(absent: Sequence[str]) -> str:
     return f"the source {noun} {names} {verb} not exist: create {them} or correct spec.source.topics"
 
 
-def create(admin: AdminClient, topic: str, partitions: int) -> str | None:
+def create(admin: AdminClient, topic: str, partitions: int, settings: Mapping[str, str] | None = None) -> str | None:
     """Creates the topic with the broker's default replication; a sentence where that failed, None where it exists now."""
+    new = NewTopic(topic, partitions, -1, config=dict(settings or {}))
     try:
-        admin.create_topics([NewTopic(topic, partitions, -1)], request_timeout=CREATE_TIMEOUT)[topic].result()
+        admin.create_topics([new], request_timeout=CREATE_TIMEOUT)[topic].result()
     except KafkaException as error:
         if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
             return None
         return f"the topic {topic} could not be created ({error.args[0].str()}): create it yourself"
     return None
+
+
+def ask_settings(admin: AdminClient, topic: str) -> Settings:
+    """The topic's settings, asked without waiting. Needs the right to describe its configuration."""
+    resource = ConfigResource(ResourceType.TOPIC, topic)
+    answer: Settings = admin.describe_configs([resource], request_timeout=CONFIG_TIMEOUT)[resource]
+    return answer
+
+
+def largest_batch(answer: Settings) -> int | None:
+    """Bytes of the largest batch of records that the topic takes; None where the broker does not say."""
+    try:
+        return int(answer.result(0)["max.message.bytes"].value)
+    except (KafkaException, TimeoutError, KeyError, ValueError):
+        return None
+
+
+def settings(admin: AdminClient, topic: str) -> dict[str, str]:
+    """The settings of a topic, the broker's defaults included; none where the broker does not tell."""
+    try:
+        found = ask_settings(admin, topic).result()
+    except KafkaException:
+        return {}
+    return {name: entry.value for name, entry in found.items() if entry.value is not None}

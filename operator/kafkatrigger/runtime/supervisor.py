@@ -17,7 +17,19 @@ from typing import Any
 import msgspec
 
 from kafkatrigger.api import frames
-from kafkatrigger.api.frames import LENGTH, Attach, FrameError, Hello, Refused, Welcome, Work, WorkerExited, WorkerState
+from kafkatrigger.api.frames import (
+    LENGTH,
+    Attach,
+    End,
+    FrameBuffer,
+    FrameError,
+    Hello,
+    Refused,
+    Welcome,
+    Work,
+    WorkerExited,
+    WorkerState,
+)
 
 from .watch import watch
 from .workers import Worker
@@ -114,12 +126,19 @@ class Supervisor:
             self._tell(Welcome(version, self._session, self._count))
             for worker in self._workers:
                 self._tell(worker.state)
-            while await reader.read(65536):
-                pass  # nothing that this version knows comes after hello
+            incoming = FrameBuffer(FIRST_FRAME_LIMIT)
+            while data := await reader.read(65536):
+                for payload in incoming.feed(data):
+                    self._take(frames.from_consumer.decode(payload))
         finally:
             writer.transport.abort()
             if self._control is writer:
                 self._control_closed()
+
+    def _take(self, frame: frames.FromConsumer) -> None:
+        """What the consumer says after hello; what this version does not know of is no fault of the consumer's."""
+        if isinstance(frame, End) and 0 <= frame.worker < len(self._workers):
+            self._workers[frame.worker].end()
 
     def _open_session(self, hello: Hello, control: asyncio.StreamWriter) -> None:
         """A consumer that says hello replaces the one before. Idle workers serve it at once if the work is the same."""

@@ -88,6 +88,11 @@ class Worker:
             sentence = overrun(timeout) + (", and did not let itself be cancelled" if self._grace else "")
             self._kill(WorkerExited(self._number, "Timeout", sentence, _suspects(guilty)))
 
+    def end(self) -> None:
+        """Ends the process because the consumer said so: nothing that it runs is to blame."""
+        if self._process and not self._killed:
+            self._kill(WorkerExited(self._number, "Ended", "the consumer had it ended", []))
+
     def end_for_memory(self, sentence: str) -> None:
         """Ends the process before the kernel ends the container."""
         if self._process and not self._killed:

@@ -1,48 +1,26 @@
 """What a trigger's status says, with pods whose state is set as a kubelet would."""
 
 import datetime
-import http.server
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any
 
-import msgspec
+import pytest
 
-from kafkatrigger.api.pod_status import JOINING_GROUP, TRANSFORMATION_NOT_LOADED, PodStatus
+from kafkatrigger.api.pod_status import (
+    CONSUMING,
+    FAILURE_RATE_HIGH,
+    JOINING_GROUP,
+    TRANSFORMATION_NOT_LOADED,
+    PartitionStatus,
+    PodStatus,
+)
 from tests.cluster.broker import HostBroker
+from tests.cluster.control_plane import ControlPlane
+from tests.integration.controller.operator_process import running_operator
+from tests.integration.controller.speaking_pod import pod_that_says
 from tests.integration.controller.world import World
-from tests.support.kubernetes import DEPLOYMENTS, TRIGGERS, RefusedError
+from tests.support.kubernetes import DEPLOYMENTS, TRIGGERS, Api, RefusedError
 from tests.support.topics import Topics
 from tests.support.waiting import until
-
-POD_ADDRESS = "127.77.31.4"
-"""A loopback address of its own, so that the port of /status is free."""
-
-
-@contextmanager
-def pod_that_says(status: PodStatus) -> Iterator[list[str]]:
-    """A pod's /status; yields the paths that were asked for."""
-    asked: list[str] = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(msgspec.json.encode(status))
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = http.server.ThreadingHTTPServer((POD_ADDRESS, 8080), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    try:
-        yield asked
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def test_from_missing_topic_to_ready_and_back(connected_world: World, broker: HostBroker) -> None:
@@ -80,13 +58,78 @@ def test_a_pods_own_reason_is_shown(world: World) -> None:
     status = PodStatus("n/rul", False, TRANSFORMATION_NOT_LOADED, "no module named nonsense", "group")
     world.apply()
     (pod,) = world.pods(1)
-    with pod_that_says(status) as asked:
-        world.set_pod(pod, ready=False, ip=POD_ADDRESS)
+    with pod_that_says(status) as speaking:
+        world.set_pod(pod, ready=False, ip=speaking.address)
         condition = world.wait_condition("Consuming", "False", TRANSFORMATION_NOT_LOADED)
         assert "no module named nonsense" in condition["message"]
         status.reason, status.message = JOINING_GROUP, "joining"
         world.wait_condition("Consuming", "False", JOINING_GROUP)
-    assert set(asked) == {"/status"}
+    assert set(speaking.asked) == {"/status"}
+
+
+def consuming(**changes: Any) -> PodStatus:
+    """What a pod says that holds a partition."""
+    held = [PartitionStatus("machine-data", 0, 5, 5, 0, "Committed")]
+    fields = {"ready": True, "reason": CONSUMING, "message": "consuming", "partitions": held, **changes}
+    return PodStatus(trigger="n/rul", group_id="group", **fields)
+
+
+def test_blocked_keys_of_a_pod_that_is_ready(world: World) -> None:
+    """Nothing flips when a key is blocked: ready pods are asked too."""
+    world.apply()
+    (pod,) = world.pods(1)
+    status = consuming(blocked_keys=2, blocked_message="the oldest since Monday")
+    with pod_that_says(status) as speaking:
+        world.set_pod(pod, ready=True, ip=speaking.address)
+        message = world.wait_condition("KeysBlocked", "True", "KeysBlocked")["message"]
+        assert message.startswith("2 keys wait for a decision (the oldest since Monday)")
+        assert world.trigger()["status"]["blockedKeys"] == {"count": 2}
+        world.wait_condition("Consuming", "True", "Consuming")
+        world.wait_event("Warning", "KeysBlocked")
+        status.blocked_keys = 0
+        # Asked at once, because its readiness flips, and not only after a minute.
+        world.set_pod(pod, ready=False, ip=speaking.address)
+        world.wait_gone("KeysBlocked")
+        assert "blockedKeys" not in world.trigger()["status"]
+        world.wait_event("Normal", "KeysReleased")
+
+
+def test_blocked_keys_stay_when_the_operator_does_not(
+    api: Api, namespace: str, control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    world = World(api, namespace)
+    with running_operator(control_plane.kubeconfig, tmp_path_factory.mktemp("first"), watchNamespaces=[namespace]):
+        world.apply()
+        (pod,) = world.pods(1)
+        with pod_that_says(consuming(blocked_keys=2)) as speaking:
+            world.set_pod(pod, ready=True, ip=speaking.address)
+            before = world.wait_condition("KeysBlocked", "True", "KeysBlocked")
+    with running_operator(control_plane.kubeconfig, tmp_path_factory.mktemp("second"), watchNamespaces=[namespace]):
+        world.apply(suspend=True)  # whatever makes it write the status: nobody answers any more
+        world.wait_condition("Suspended", "True", "Suspended")
+        assert world.conditions()["KeysBlocked"] == {**before, "observedGeneration": 2}
+        assert world.trigger()["status"]["blockedKeys"] == {"count": 2}
+    world.remove_triggers()
+
+
+def test_other_troubles_of_pods(world: World) -> None:
+    world.apply()
+    (pod,) = world.pods(1)
+    status = consuming(
+        ready=False,
+        reason=FAILURE_RATE_HIGH,
+        message="51 of 100 messages failed",
+        breaker_open=True,
+        dead_letter_problem="the topic dlq refuses writes",
+        retention_warning="offset 5 of partition 0 is removed in an hour",
+    )
+    with pod_that_says(status) as speaking:
+        world.set_pod(pod, ready=False, ip=speaking.address)
+        world.wait_condition("FailureRateHigh", "True", "FailureRateHigh")
+        assert "51 of 100 messages failed" in world.wait_condition("Consuming", "False", "FailureRateHigh")["message"]
+        assert "refuses" in world.wait_condition("DeadLetterUnavailable", "True", "DeadLetterUnavailable")["message"]
+        assert "offset 5" in world.wait_condition("Warning", "True", "RetentionNear")["message"]
+        world.wait_event("Warning", "RetentionNear")
 
 
 def test_images_that_cannot_be_pulled_are_named(world: World) -> None:

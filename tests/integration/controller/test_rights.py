@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 
+from kafkatrigger.api.pod_status import STOPPED_ON_FAILURE, PodStatus
+from kafkatrigger.api.stop import StopPoint
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.conftest import CRD
 from tests.integration.controller.operator_process import running_operator
-from tests.integration.controller.world import World
+from tests.integration.controller.speaking_pod import pod_that_says
+from tests.integration.controller.world import PATIENCE, World
 from tests.support.chart import NAMESPACE, only, rendered
 from tests.support.kubernetes import CONFIG_MAPS, Api, Body, read_yaml
+from tests.support.waiting import until
 
 POLICY = {
     "apiVersion": "audit.k8s.io/v1",
@@ -68,9 +72,26 @@ def _exercise(world: World) -> None:
     world.apply()
     world.pods(1)
     world.wait_event("Warning", "BrokersUnreachable")
+    _stop(world)
     _leftovers(world)
     world.apply(suspend=True)
     world.wait_condition("Ready", "False", "Suspended")
+
+
+def _stop(world: World) -> None:
+    """A pod that stopped for a message: the pods are told."""
+    (pod,) = world.pods(1)
+    stopped = StopPoint("machine-data", 0, 1, 1715764260123, "ValueError").text()
+    status = PodStatus("n/rul", False, STOPPED_ON_FAILURE, "stopped", "group", stopped=stopped)
+    with pod_that_says(status) as speaking:
+        world.set_pod(pod, ready=False, ip=speaking.address)
+        world.wait_condition("Consuming", "False", "StoppedOnFailure")
+
+        def is_told() -> bool:
+            annotations: dict[str, str] = world.pods(1)[0]["metadata"]["annotations"]
+            return annotations.get("kafkatrigger.dev/stopped") == stopped
+
+        until(is_told, PATIENCE, "the annotation of the pod")
 
 
 def _leftovers(world: World) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from kafkatrigger.api.crd import as_template, as_values_schema, as_yaml, definition
+from kafkatrigger.api.resources import KafkaTriggerSpec
 
 ROOT = Path(__file__).parents[3]
 CHART = ROOT / "charts" / "kafkatrigger"
@@ -76,3 +77,9 @@ def _unbounded(schema: dict[str, Any], path: str) -> Iterator[str]:
 
 def _defaults(schema: dict[str, Any], path: str) -> Iterator[str]:
     return (at for at, node in _nodes(schema, path) if "default" in node)
+
+
+def test_no_bound_is_exclusive() -> None:
+    """The definition drops `exclusiveMinimum` and `exclusiveMaximum` of a number: the API server would let the bound pass."""
+    schema = KafkaTriggerSpec.model_json_schema()
+    assert "exclusiveM" not in str(schema)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from kafkatrigger.api.consumer_config import BreakerPolicy
 from kafkatrigger.api.validation import Refused, accept, merged
 from tests.unit.controller.helpers import SPEC, accepted, settings
 
@@ -65,6 +66,33 @@ def test_group_prefix() -> None:
             {**SPEC, "source": {"topics": ["t"], "groupId": "a group"}},
             "its default 'a group.dlq' is no name for a topic: set it",
         ),
+        (
+            {**SPEC, "source": {"topics": ["t", "plant-7.rul.redrive"]}},
+            "spec.source.topics: plant-7.rul.redrive is the topic of this trigger's messages that are to run again",
+        ),
+        (
+            {**SPEC, "response": {"topic": "plant-7.rul.redrive"}},
+            "spec.response.topic: plant-7.rul.redrive is the topic",
+        ),
+        (
+            {**SPEC, "delivery": {"deadLetter": {"topic": "plant-7.rul.redrive"}}},
+            "spec.delivery.deadLetter.topic: plant-7.rul.redrive is the topic",
+        ),
+        (
+            {**SPEC, "source": {"topics": ["t", "g.redrive"], "groupId": "g"}},
+            "source.topics has the trigger's own redrive topic",
+        ),
+        (
+            {**SPEC, "source": {"topics": ["t"], "groupId": "g"}, "response": {"topic": "g.redrive"}},
+            "neither responses nor dead letters may go there",
+        ),
+        ({**SPEC, "source": {"topics": ["t"], "filter": "  "}}, "source.filter is blank: write an expression"),
+        ({**SPEC, "source": {"topics": [".."]}}, "spec.source.topics.0: Kafka allows no topic named . or .."),
+        ({**SPEC, "response": {"topic": "."}}, "spec.response.topic: Kafka allows no topic named . or .."),
+        ({**SPEC, "delivery": {"deadLetter": {"topic": ".."}}}, "Kafka allows no topic named . or .."),
+        ({**SPEC, "delivery": {"breaker": {"window": "999ms"}}}, "delivery.breaker.window lies between 1s and 1h"),
+        ({**SPEC, "delivery": {"breaker": {"window": "61m"}}}, "delivery.breaker.window lies between 1s and 1h"),
+        ({**SPEC, "delivery": {"breaker": {"failureRatio": 1}}}, "delivery.breaker.failureRatio is less than 1"),
     ],
 )
 def test_refusals(spec: Any, sentence: str) -> None:
@@ -77,3 +105,17 @@ def test_each_problem_is_said_once() -> None:
     result = accept("plant-7", "rul", {**SPEC, "colour": 1, "source": {"topics": []}}, {})
     assert isinstance(result, Refused)
     assert len(result.message.split("; ")) == 2
+
+
+@pytest.mark.parametrize(
+    ("group", "topic"),
+    [("plant-7.rul", "plant-7.rul.redrive"), ("a group/ü", "a_group__.redrive"), ("g" * 255, "g" * 241 + ".redrive")],
+)
+def test_every_group_has_a_redrive_topic(group: str, topic: str) -> None:
+    found = accepted({"source": {"topics": ["t"], "groupId": group}, "delivery": {"deadLetter": {"topic": "dlq"}}})
+    assert found.config.redrive_topic == topic
+
+
+def test_a_breaker_can_be_switched_off() -> None:
+    assert accepted({}).config.breaker == BreakerPolicy(30.0, 100, 10, 0.5)
+    assert accepted({"delivery": {"breaker": {"enabled": False}}}).config.breaker is None

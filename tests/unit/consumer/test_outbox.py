@@ -1,19 +1,35 @@
 """The outbox, with a producer that fails as brokers do. The producer stands in for faults; real ones are elsewhere."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import ConfigEntry
 
 from kafkatrigger.api.frames import Record
-from kafkatrigger.consumer import dead_letter, outbox
-from kafkatrigger.consumer.outbox import Outbox, Output, Plain
+from kafkatrigger.consumer import at_least_once, dead_letter
+from kafkatrigger.consumer.at_least_once import AtLeastOnce
+from kafkatrigger.consumer.limits import Limits
+from kafkatrigger.consumer.offsets import Origin, Position, start
+from kafkatrigger.consumer.outbox import Callbacks, Connections
+from kafkatrigger.consumer.output import Output, Plain
 from kafkatrigger.consumer.partition import Partition
+from kafkatrigger.consumer.sizes import sizes
+from kafkatrigger.consumer.source import Positions
+from tests.support.waiting import until
 
 TOO_LARGE = KafkaError.MSG_SIZE_TOO_LARGE
-PARTITION = Partition("t", 3, 0, "Committed")
+INVALID = KafkaError.INVALID_RECORD
+
+
+def partition(number: int) -> Partition:
+    return Partition("t", number, 0, Origin("Committed"), start(0))
+
+
+PARTITION = partition(3)
 
 
 class FakeMessage:
@@ -69,13 +85,64 @@ class FakeProducer:
         return 0
 
 
+class Answer(Future[dict[str, ConfigEntry]]):
+    """What a broker says of a topic's settings."""
+
+    def __init__(self, limit: int | None) -> None:
+        super().__init__()
+        if limit is None:
+            self.set_exception(KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)))
+        else:
+            self.set_result({"max.message.bytes": ConfigEntry("max.message.bytes", str(limit))})
+
+
+class Commits:
+    """In the place of a source: remembers what is to be committed."""
+
+    def __init__(self) -> None:
+        self.positions: list[Positions] = []
+
+    def commit(self, positions: Positions) -> None:
+        self.positions.append(positions)
+
+    def commit_last(self, positions: Positions) -> bool:
+        self.positions.append(positions)
+        return True
+
+    def group_metadata(self) -> object:
+        return None
+
+    def committed(self, partitions: Iterable[Partition]) -> dict[Partition, tuple[int, str]]:
+        return {}
+
+
 class World:
     """An outbox on a producer that fails at command."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int | None = None) -> None:
         self.refused: list[Output] = []
-        self.outbox = Outbox({}, self._refuse)
-        self.producer: Any = self.outbox._producer
+        self.held: list[Output] = []
+        self.settled: list[Output] = []
+        self.probes: list[tuple[Output, Future[KafkaError | None]]] = []
+        self.asked: list[str] = []
+        self.limit = limit
+        connections = Connections(lambda _: {}, self._probe, Limits(["out"], self._ask))
+        self.outbox = AtLeastOnce(connections, Callbacks(self._refuse, self.held.append, self.settled.append))
+        self.commits = Commits()
+        self.outbox.pump()
+
+    @property
+    def producer(self) -> Any:
+        return self.outbox._producer
+
+    def _ask(self, topic: str) -> Answer:
+        self.asked.append(topic)
+        return Answer(self.limit)
+
+    def _probe(self, output: Output) -> "Future[KafkaError | None]":
+        answer: Future[KafkaError | None] = Future()
+        self.probes.append((output, answer))
+        return answer
 
     def _refuse(self, output: Output, error: KafkaError) -> Output | None:
         self.refused.append(output)
@@ -86,18 +153,28 @@ class World:
 
     def respond(self, *values: bytes, start: int = 0) -> None:
         records = [record(start + index, b"k") for index in range(len(values))]
-        self.outbox.respond(Plain("out", [PARTITION], records, list(values)))
+        self.outbox.respond(Plain("out", [PARTITION], records, list(values), sum(map(len, values)) + sizes(records)))
 
     def write(self, value: bytes, offset: int = 0, **more: Any) -> None:
         output = Output(PARTITION, record(offset, b"k"), "out", value, b"k", [("h", b"1")], "succeeded", **more)
         self.outbox.write(output)
 
+    def flush(self) -> bool:
+        """One commit."""
+        return self.outbox.commit(self.commits, list)
+
     def settle(self) -> None:
         for _ in range(50):
-            self.outbox.flush()
-            self.outbox._retry_at = 0.0
+            self.flush()
             self.outbox.pump()
-        self.outbox.flush()
+        self.flush()
+
+    def recover(self, error: int | None = None) -> None:
+        """The next probe is written, or not."""
+        until(lambda: self.outbox.pump() or self.probes, 5, "a probe")
+        _, answer = self.probes.pop()
+        answer.set_result(None if error is None else KafkaError(error))
+        self.outbox.pump()
 
     @property
     def open(self) -> list[int]:
@@ -114,24 +191,38 @@ def record(offset: int, key: bytes | None = None) -> Record:
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(outbox, "Producer", FakeProducer)
+    monkeypatch.setattr(at_least_once, "Producer", FakeProducer)
     return World()
 
 
-def test_what_is_written_is_open_until_it_is_flushed(world: World) -> None:
+def test_what_is_written_is_open_until_it_is_acknowledged(world: World) -> None:
     world.respond(b"a", b"b")
     world.write(b"c", 2)
     assert (world.open, world.outbox.unacknowledged) == ([0, 1, 2], 3)
-    assert world.outbox.flush()
+    assert world.flush()
     assert (world.open, world.outbox.unacknowledged, world.outbox.bytes) == ([], 0, 0)
     assert world.outbox.acknowledged == Counter(succeeded=3)
 
 
-def test_a_flush_that_does_not_complete_acknowledges_nothing(world: World) -> None:
+def test_positions_are_asked_for_after_the_acknowledgements(world: World) -> None:
+    world.respond(b"a", b"b")
+    position = Position(2, 2)
+    seen: list[list[int]] = []
+
+    def positions() -> Positions:
+        seen.append(world.open)
+        return [(PARTITION, position)]
+
+    assert world.outbox.commit(world.commits, positions)
+    assert (seen, world.commits.positions) == ([[]], [[(PARTITION, position)]])
+
+
+def test_a_flush_that_does_not_complete_acknowledges_nothing_and_still_commits_the_rest(world: World) -> None:
     world.producer.hangs = True
     world.respond(b"a")
-    assert not world.outbox.flush()
+    assert not world.flush()
     assert world.open == [0]
+    assert len(world.commits.positions) == 1
     world.producer.hangs = False
     world.settle()
     assert world.open == []
@@ -142,31 +233,53 @@ def test_a_full_client_in_the_middle_of_a_batch_loses_and_reorders_nothing(world
     world.respond(b"a", b"b", b"c", b"d")
     world.respond(b"e", start=4)
     world.write(b"f", 5)
-    assert world.outbox.blocked
+    assert world.outbox.full
     assert world.open == [0, 1, 2, 3, 4, 5]
     world.settle()
     assert world.values == [b"a", b"b", b"c", b"d", b"e", b"f"]
     assert (world.open, world.outbox.acknowledged) == ([], Counter(succeeded=6))
+    assert (world.outbox.full, world.outbox.bytes) == (False, 0)
 
 
 def test_one_bad_record_of_a_batch_is_found_and_the_others_are_written(world: World) -> None:
-    world.producer.verdict = lambda _, value: TOO_LARGE if value == b"bad" else None
+    world.producer.verdict = lambda _, value: INVALID if value == b"bad" else None
     world.respond(*[b"%d" % n for n in range(7)], b"bad", *[b"%d" % n for n in range(8, 12)])
     world.write(b"special", 12)
-    assert world.outbox.flush()
+    assert world.flush()
     assert len(world.open) == 13, "all of the batch failed, all of it is open"
     world.settle()
     assert sorted(world.values) == sorted([b"source", b"special", *[b"%d" % n for n in range(12) if n != 7]])
     assert [each.value for each in world.refused] == [b"bad"]
     assert world.outbox.acknowledged == Counter(succeeded=12, dead_lettered=1)
-    assert (world.open, world.outbox.blocked, world.outbox.problem) == ([], False, None)
+    assert (world.open, world.outbox.full, world.outbox.problems, world.outbox.bytes) == ([], False, {}, 0)
+
+
+def test_a_record_that_its_topic_would_not_take_is_never_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(at_least_once, "Producer", FakeProducer)
+    world = World(limit=1000)
+    until(lambda: world.outbox.pump() or world.outbox._limits._known, 5)
+    world.producer.verdict = lambda _, value: TOO_LARGE if value and len(value) > 1000 else None
+    world.respond(b"a", b"x" * 1001, b"b")
+    world.write(b"y" * 1001, 3)
+    assert world.flush()
+    assert (world.values, len(world.refused)) == ([b"a", b"source", b"b", b"source"], 2)
+    assert (world.open, world.outbox.bytes) == ([], 0)
+
+
+def test_a_size_that_was_refused_is_asked_for_again(world: World) -> None:
+    assert world.asked == ["out"]
+    world.limit = 1000
+    world.producer.verdict = lambda _, value: TOO_LARGE if value and len(value) > 1000 else None
+    world.respond(b"a", b"x" * 1001)
+    world.settle()
+    until(lambda: world.outbox.pump() or world.asked == ["out", "out"], 10, "a second question")
 
 
 def test_records_that_failed_stay_before_those_that_came_later(world: World) -> None:
-    verdicts = iter([KafkaError.NOT_ENOUGH_REPLICAS])
+    verdicts = iter([INVALID])
     world.producer.verdict = lambda *_: next(verdicts, None)
     world.respond(b"a", b"b")
-    world.outbox.flush()
+    world.flush()
     world.respond(b"c", start=2)
     world.write(b"d", 3)
     world.settle()
@@ -174,12 +287,12 @@ def test_records_that_failed_stay_before_those_that_came_later(world: World) -> 
 
 
 def test_of_identical_records_as_many_are_written_as_there_are_messages(world: World) -> None:
-    verdicts = iter([TOO_LARGE])
+    verdicts = iter([INVALID])
     world.producer.verdict = lambda *_: next(verdicts, None)
     world.respond(b"same", b"same")
     world.write(b"same", 2)
     world.write(b"same", 3)
-    world.outbox.flush()
+    world.flush()
     world.respond(b"same", start=4)
     world.settle()
     assert len(world.values) == 5
@@ -190,24 +303,32 @@ def test_a_failed_record_with_headers_is_not_taken_for_acknowledged(world: World
     verdicts = iter([KafkaError.TOPIC_AUTHORIZATION_FAILED])
     world.producer.verdict = lambda *_: next(verdicts, None)
     world.write(b"a", 7)
-    world.outbox.flush()
-    assert world.open == [7]
-    world.settle()
-    assert (world.values, world.producer.headers) == ([b"a"], [[("h", b"1")]])
+    world.flush()
+    assert (world.open, [each.value for each in world.held]) == ([7], [b"a"])
+    world.recover()
+    assert (world.open, [each.value for each in world.settled]) == ([], [b"a"])
 
 
-def test_a_topic_that_takes_nothing_is_a_problem_until_it_does(world: World) -> None:
-    world.producer.verdict = lambda *_: KafkaError.UNKNOWN_TOPIC_OR_PART
+def test_a_topic_that_refuses_writes_holds_up_nothing_else(world: World) -> None:
+    world.producer.verdict = lambda topic, _: KafkaError.UNKNOWN_TOPIC_OR_PART if topic == "out" else None
     world.respond(b"a", b"b")
-    world.outbox.flush()
-    world.outbox.pump()
-    problem = world.outbox.problem
-    assert problem is not None
-    assert problem[0] == "out"
-    assert (world.open, world.outbox.blocked) == ([0, 1], True)
+    world.flush()
+    world.respond(b"c", start=2)
+    world.outbox.write(Output(PARTITION, record(9), "dlq", b"letter", None, [], "dead_lettered"))
+    assert world.flush()
+    assert (world.values, world.open, world.outbox.full) == ([b"letter"], [0, 1, 2], False)
+    assert "create it" in world.outbox.problems["out"]
+    assert [each.value for each in world.held] == [b"a", b"b", b"c"]
+    assert world.outbox.bytes > 0
+    world.recover(KafkaError.UNKNOWN_TOPIC_OR_PART)
+    assert (world.open, world.probes) == ([0, 1, 2], [])
     world.producer.verdict = lambda *_: None
+    world.recover()
+    assert world.outbox.problems == {}
     world.settle()
-    assert (world.open, world.outbox.problem, world.refused) == ([], None, [])
+    assert (world.values, world.open, world.refused) == ([b"letter", b"b", b"c"], [], [])  # a was written by the probe
+    assert [each.value for each in world.settled] == [b"a", b"b", b"c"]
+    assert world.outbox.bytes == 0
 
 
 def test_an_unknown_topic_that_the_client_names_at_once_is_no_fault_of_the_record(world: World) -> None:
@@ -216,10 +337,11 @@ def test_an_unknown_topic_that_the_client_names_at_once_is_no_fault_of_the_recor
     world.write(b"b", 1)
     world.outbox.pump()
     assert (world.open, world.refused) == ([0, 1], [])
-    assert world.outbox.problem is not None
+    assert list(world.outbox.problems) == ["out"]
     world.producer.refuses = lambda _: None
+    world.recover()
     world.settle()
-    assert world.values == [b"a", b"b"]
+    assert world.values == [b"b"]
 
 
 @pytest.mark.parametrize("error", [OverflowError("signed integer is greater than maximum"), ValueError("no")])
@@ -245,30 +367,35 @@ def test_a_dead_letter_shrinks_until_it_is_taken_and_otherwise_waits(world: Worl
     world.write(b"a")
     world.settle()
     assert (world.open, world.values) == ([0], [])
-    assert world.outbox.problem is not None
-    assert len(world.refused) < 200, "it is not tried without a pause"
+    assert list(world.outbox.problems) == ["dlq"]
+    assert len(world.refused) < 20, "it is not tried without a pause"
+    world.recover(TOO_LARGE)
+    assert world.open == [0]
     world.producer.verdict = lambda *_: None
+    world.recover()
     world.settle()
-    assert world.open == []
-    assert [value for _, value, _ in world.producer.written] == [None]
-    assert {name.startswith("kafkatrigger.") for name, _ in world.producer.headers[0]} == {True}
+    assert (world.open, world.outbox.acknowledged) == ([], Counter(dead_lettered=1))
+    (last,) = world.settled
+    assert last.value is None
+    assert {name.startswith("kafkatrigger.") for name, _ in last.headers} == {True}
 
 
 def test_what_waits_for_a_partition_that_was_given_up_is_forgotten(world: World) -> None:
-    world.producer.verdict = lambda *_: KafkaError.NOT_ENOUGH_REPLICAS
-    gone = Partition("t", 4, 0, "Committed")
+    world.producer.verdict = lambda *_: INVALID
+    gone = partition(4)
     world.respond(b"a")
-    world.outbox.respond(Plain("out", [gone], [record(9)], [b"b"]))
-    world.outbox.flush()
+    world.outbox.respond(Plain("out", [gone], [record(9)], [b"b"], 7))
+    world.flush()
     world.outbox.write(Output(gone, record(10), "out", b"c", None, [], "succeeded"))
     gone.revoked = True
     world.outbox.drop_revoked()
     world.producer.verdict = lambda *_: None
     world.settle()
-    assert world.values == [b"a"]
+    assert (world.values, world.outbox.bytes) == ([b"a"], 0)
 
 
 def test_a_fatal_error_ends_the_process(world: World) -> None:
-    world.producer.refuses = lambda _: KafkaException(KafkaError(KafkaError._FATAL))
+    world.outbox._on_error(KafkaError(KafkaError._TRANSPORT))
+    fatal = KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "", True)
     with pytest.raises(KafkaException):
-        world.write(b"a")
+        world.outbox._on_error(fatal)

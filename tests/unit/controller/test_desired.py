@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
+from kafkatrigger.api.consumer_config import CONTROL_SOCKET
+from kafkatrigger.api.stop import REVISION_VARIABLE, STOPPED_PATH
 from kafkatrigger.controller.desired import Manifest, manifests
-from kafkatrigger.controller.names import TEMPLATE_HASH, TIMESTAMPS
+from kafkatrigger.controller.names import REVISION, STOPPED, TEMPLATE_HASH, TIMESTAMPS
 from tests.unit.controller.helpers import accepted, settings, trigger
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -104,6 +106,70 @@ def test_other_changes_roll_the_pods(spec: dict[str, Any]) -> None:
         return value
 
     assert hash_of(spec) != hash_of({})
+
+
+def annotations_of(spec: dict[str, Any], **options: Any) -> dict[str, str]:
+    found: dict[str, str] = deployment(spec, **options)["spec"]["template"]["metadata"]["annotations"]
+    return found
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"transformation": {"function": "package.module:other"}},
+        {"runtime": {"image": "mine:3"}},
+        {"delivery": {"onFailure": "Skip"}},
+        {"podTemplate": {"nodeSelector": {"disk": "fast"}}},
+    ],
+)
+def test_a_changed_spec_is_another_revision(spec: dict[str, Any]) -> None:
+    assert annotations_of(spec)[REVISION] != annotations_of({})[REVISION]
+
+
+@pytest.mark.parametrize(
+    "spec", [{"suspend": True}, {"scaling": {"replicas": 5}}, {"delivery": {"timeout": "30s", "breaker": {}}}]
+)
+def test_the_same_revision(spec: dict[str, Any]) -> None:
+    """Nothing that a stop should not outlive: how many pods there are, defaults that are written out."""
+    assert annotations_of(spec)[REVISION] == annotations_of({})[REVISION]
+
+
+def test_other_images_of_ours_are_no_new_revision() -> None:
+    upgraded = settings(consumer={"image": "consumer:2"}, runtime={"image": "runtime:2"})
+    assert annotations_of({}, given=upgraded)[REVISION] == annotations_of({}, given=settings())[REVISION]
+    assert annotations_of({}, given=upgraded)[TEMPLATE_HASH] != annotations_of({}, given=settings())[TEMPLATE_HASH]
+
+
+def test_the_consumer_knows_its_revision() -> None:
+    template = deployment({})["spec"]["template"]
+    (consumer,) = template["spec"]["containers"]
+    variables = {each["name"]: each.get("value") for each in consumer["env"]}
+    assert variables[REVISION_VARIABLE] == template["metadata"]["annotations"][REVISION]
+
+
+@pytest.mark.parametrize("name", ["stopped", "revision", "anything"])
+def test_annotations_of_ours_cannot_be_forged(name: str) -> None:
+    forged = {f"kafkatrigger.dev/{name}": "forged", "kafkatrigger.dev.example.com/x": "theirs"}
+    found = annotations_of({"podTemplate": {"annotations": forged}})
+    assert "forged" not in found.values()
+    assert found["kafkatrigger.dev.example.com/x"] == "theirs"
+
+
+def mounts(container: Manifest) -> dict[str, str]:
+    return {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+
+
+def test_the_consumer_alone_can_be_asked_and_told() -> None:
+    pod = deployment(FULL)["spec"]["template"]["spec"]
+    (consumer,), (runtime,) = pod["containers"], pod["initContainers"]
+    own = {mounts(consumer)[str(Path(path).parent)] for path in (CONTROL_SOCKET, STOPPED_PATH)}
+    assert own == {"kafkatrigger-control", "kafkatrigger-pod"}
+    assert not own & set(mounts(runtime).values())
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    assert volumes["kafkatrigger-control"]["emptyDir"] == {"medium": "Memory", "sizeLimit": "1Mi"}
+    (item,) = volumes["kafkatrigger-pod"]["downwardAPI"]["items"]
+    assert item["path"] == Path(STOPPED_PATH).name
+    assert item["fieldRef"]["fieldPath"] == f"metadata.annotations['{STOPPED}']"
 
 
 def test_long_timestamps_are_not_shown_as_an_annotation() -> None:

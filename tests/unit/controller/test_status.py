@@ -4,59 +4,18 @@ from typing import Any
 
 import pytest
 
-from kafkatrigger.api.pod_status import JOINING_GROUP, TRANSFORMATION_NOT_LOADED, PodStatus
-from kafkatrigger.controller.cache import Scale
-from kafkatrigger.controller.conditions import Verdict, no, yes
-from kafkatrigger.controller.observation import Observation, Workload
-from kafkatrigger.controller.pods import Container, Pod
+from kafkatrigger.api.pod_status import JOINING_GROUP, TRANSFORMATION_NOT_LOADED
+from kafkatrigger.controller.conditions import Verdict, no
+from kafkatrigger.controller.observation import Observation
+from kafkatrigger.controller.reports import Report
 from kafkatrigger.controller.status import same, status
 from kafkatrigger.kafka.brokers import Finding
+from tests.unit.controller.helpers import container
+from tests.unit.controller.helpers import make_observation as seen
+from tests.unit.controller.helpers import make_pod as pod
+from tests.unit.controller.helpers import make_workload as workload
 
-ACCEPTED = yes("Accepted", "the spec is valid")
 NOW, LATER = "2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z"
-
-
-def container(name: str = "consumer", *, waiting: str = "", message: str = "", ended: str = "") -> Container:
-    return Container(name, f"example.com/{name}:1", not waiting, waiting, message, ended, 4)
-
-
-def pod(name: str = "p1", *containers: Container, ready: bool = True, running: bool = True, **changes: Any) -> Pod:
-    fields: dict[str, Any] = {
-        "name": name,
-        "uid": f"uid-{name}",
-        "version": 1,
-        "owner_kind": "ReplicaSet",
-        "owner_name": "rul-consumer-abc",
-        "ip": "10.0.0.1",
-        "template": "new",
-        "ready": ready,
-        "running": running,
-        "deleting": False,
-        "unschedulable": "",
-        "containers": containers or (container("runtime"), container()),
-    }
-    return Pod(**{**fields, **changes})
-
-
-def workload(
-    *pods: Pod, wanted: int = 1, observed: int = 2, failure: str = "", replicas: int | None = None
-) -> Workload:
-    scale = Scale(observed, wanted, len(pods) if replicas is None else replicas, "new", failure)
-    return Workload(2, scale, pods)
-
-
-def seen(*pods: Pod, **changes: Any) -> Observation:
-    fields: dict[str, Any] = {
-        "name": "rul",
-        "generation": 3,
-        "accepted": ACCEPTED,
-        "servers": ("kafka:9092",),
-        "topics": ("machine-data",),
-        "finding": Finding(),
-        "desired": 1,
-        "workload": workload(*pods),
-    }
-    return Observation(**{**fields, **changes})
 
 
 def judged(observation: Observation, previous: dict[str, Any] | None = None) -> dict[str, tuple[str, str]]:
@@ -176,8 +135,8 @@ def test_consuming(observation: Observation, value: str, reason: str, text: str)
     assert text in message(observation, "Consuming")
 
 
-def answer(reason: str, *, ready: bool = False) -> PodStatus:
-    return PodStatus("plant-7/rul", ready, reason, "what the pod says", "group")
+def answer(reason: str, *, ready: bool = False) -> Report:
+    return Report(ready, reason, "what the pod says")
 
 
 def test_the_pods_own_reason_wins() -> None:
@@ -187,7 +146,7 @@ def test_the_pods_own_reason_wins() -> None:
 
 
 @pytest.mark.parametrize("told", [answer("not a reason"), answer(JOINING_GROUP, ready=True), answer("Consuming")])
-def test_an_answer_of_no_use_is_not_shown(told: PodStatus) -> None:
+def test_an_answer_of_no_use_is_not_shown(told: Report) -> None:
     assert judged(seen(pod(ready=False), answers={"uid-p1": told}))["Consuming"] == ("False", "PodsNotReady")
 
 

@@ -36,6 +36,20 @@ INVALID = conditions("False", "InvalidSpec", accepted="False", accepted_reason="
 SUSPENDED = conditions("False", "Suspended", suspended=True)
 
 
+def with_concern(kind: str, reason: str, message: str = "m", ready: Conditions = WELL) -> Conditions:
+    return [*ready, {"type": kind, "status": "True", "reason": reason, "message": message}]
+
+
+BLOCKED = with_concern("KeysBlocked", "KeysBlocked", "2 keys")
+MORE_BLOCKED = with_concern("KeysBlocked", "KeysBlocked", "3 keys")
+FULL = with_concern("KeysBlocked", "PartitionStopped")
+NO_LETTERS = with_concern("DeadLetterUnavailable", "DeadLetterUnavailable")
+NO_LETTERS_AT_ALL = with_concern(
+    "DeadLetterUnavailable", "DeadLetterUnavailable", ready=conditions("False", "DeadLetterUnavailable")
+)
+EXPIRING = with_concern("Warning", "RetentionNear")
+
+
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
@@ -56,6 +70,18 @@ SUSPENDED = conditions("False", "Suspended", suspended=True)
         (WELL, SUSPENDED, [("Normal", "Suspended")]),
         (SUSPENDED, SUSPENDED, []),
         (SUSPENDED, JOINING, [("Normal", "Resumed")]),
+        (WELL, BLOCKED, [("Warning", "KeysBlocked")]),
+        (BLOCKED, BLOCKED, []),
+        (BLOCKED, MORE_BLOCKED, []),
+        (BLOCKED, FULL, [("Warning", "PartitionStopped")]),
+        (BLOCKED, WELL, [("Normal", "KeysReleased")]),
+        (WELL, NO_LETTERS, [("Warning", "DeadLetterUnavailable")]),
+        (NO_LETTERS, WELL, [("Normal", "DeadLetterAvailable")]),
+        (NEW, NO_LETTERS_AT_ALL, [("Warning", "DeadLetterUnavailable")]),
+        (WELL, EXPIRING, [("Warning", "RetentionNear")]),
+        (EXPIRING, WELL, []),
+        (WELL, conditions("False", "StoppedOnFailure"), [("Warning", "NotReady")]),
+        (JOINING, conditions("False", "StoppedOnFailure"), [("Warning", "StoppedOnFailure")]),
     ],
 )
 def test_transition(before: Conditions, after: Conditions, expected: list[tuple[str, str]]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from docs import generate
 from kafkatrigger.api import crd, pod_status
 from kafkatrigger.consumer import dead_letter
+from kafkatrigger.consumer.offsets import Origin, start
 from kafkatrigger.consumer.partition import Partition
 from tests.support.docs import ROOT, documents, inline_code
 
@@ -131,7 +132,8 @@ def test_reasons_of_dead_letters_are_listed() -> None:
 
 def test_headers_of_dead_letters_are_listed() -> None:
     record = (0, 7, 0, 1, None, None, None)
-    names = [name for name, _ in dead_letter.headers(Partition("t", 0, 0, ""), record, "", "", "")]
+    partition = Partition("t", 0, 0, Origin("Committed"), start(0))
+    names = [name for name, _ in dead_letter.headers(partition, record, "", "", "")]
     listed = re.findall(r"`(kafkatrigger\.[a-z.]+|\.[a-z]+)`", OPERATIONS.partition("| header | value |")[2])
     stems = {f"kafkatrigger.source{name}" if name.startswith(".") else name for name in listed}
     assert stems == {*names, "kafkatrigger.value.omitted"}

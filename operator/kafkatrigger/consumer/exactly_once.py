@@ -1,0 +1,341 @@
+"""The guarantee ExactlyOnce: records and the offsets of the messages they answer go in one transaction.
+
+A transaction begins at its first record. One that is aborted is written again, without running anything again; of one
+whose end is not known the group's offsets tell whether it was committed.
+"""
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+
+from kafkatrigger.consumer import verdicts
+from kafkatrigger.consumer.fitting import Said, admissible, said
+from kafkatrigger.consumer.journal import Journal
+from kafkatrigger.consumer.offsets import Position
+from kafkatrigger.consumer.outbox import Callbacks, Committer, Connections, Outbox
+from kafkatrigger.consumer.output import Output, Plain, live, live_outputs
+from kafkatrigger.consumer.partition import Partition
+from kafkatrigger.consumer.source import Positions
+from kafkatrigger.consumer.transaction import CALL_TIMEOUT, Ending, State, Transaction
+
+log = logging.getLogger(__name__)
+
+COMMIT_BUDGET = 0.5
+"""Seconds that one call may go on with further transactions, of records that failed."""
+
+LAST_COMMIT = 5.0
+"""Seconds to end the transaction before a partition is given up."""
+
+
+class _Commit(msgspec.Struct, frozen=True):
+    """What a transaction says of a partition."""
+
+    partition: Partition
+    at: Position
+    said: Said
+    number: int
+    with_results: bool
+
+    @property
+    def offset(self) -> TopicPartition:
+        where = self.partition
+        return TopicPartition(
+            where.topic, where.number, self.said.position.watermark, self.said.text, where.leader_epoch
+        )
+
+
+class ExactlyOnce(Outbox):
+    """What is in the open transaction counts as terminal for its own commit.
+
+    Results that the metadata of a commit has no room for wait outside, by partition, the lowest offsets first.
+    """
+
+    def __init__(self, connections: Connections, callbacks: Callbacks, transactional_id: str) -> None:
+        super().__init__(connections, callbacks)
+        self._batch_bytes = self._limits.batch_bytes
+        self._transaction = Transaction(transactional_id, self._connect)
+        self._outside: dict[Partition, list[Output]] = {}
+        self._commits: list[_Commit] = []
+        self._metadata: object = None
+        self._is_unknown = False
+        self._counts_journal = True
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """As everywhere; under an empty name, why there are no transactions."""
+        problem = self._transaction.problem
+        return {**super().problems, **({"": problem} if problem else {})}
+
+    @property
+    def full(self) -> bool:
+        """As everywhere."""
+        return super().full or self._transaction.state in (State.COMMITTING, State.ABORTING) or self._is_unknown
+
+    def pump(self) -> None:
+        """As everywhere; while a transaction ends, `commit` goes on with it."""
+        self._transaction.producer.poll(0)
+        self._pump_common()
+        if self._transaction.state is State.ABORTING or self._is_doomed():
+            self._abort()
+        if self._transaction.is_ready() and not self._is_unknown:
+            self._renew()
+            if self._groups and not self._journal.records:
+                self._write_group()
+            self._write_pending()
+
+    def open_offsets(self) -> Iterator[tuple[Partition, int]]:
+        """What is not in the transaction that is being committed."""
+        if self._counts_journal:
+            yield from self._journal.offsets()
+        yield from self._waiting_offsets()
+
+    def commit(self, source: Committer, positions: Callable[[], Positions]) -> bool:
+        """As everywhere, in a transaction."""
+        deadline = time.monotonic() + COMMIT_BUDGET
+        while self._advance(source, positions):
+            if not self._groups:
+                return True
+            if time.monotonic() > deadline:
+                return False
+            self._write_group()
+        return False
+
+    def commit_last(self, source: Committer, positions: Callable[[], Positions]) -> bool:
+        """As everywhere. What did not come to its end in time is never committed for a partition that was given up."""
+        deadline = time.monotonic() + LAST_COMMIT
+        while True:
+            self.pump()
+            if self.commit(source, positions) and not self._pending:
+                return True
+            if time.monotonic() > deadline:
+                return False
+
+    # Writing
+
+    def _writer(self) -> Producer:
+        self._transaction.begin()
+        return self._transaction.producer
+
+    def _connect(self) -> Producer:
+        return Producer({**self._settings(), **self._hooks()})
+
+    def _is_open(self) -> bool:
+        if self._groups or self._is_group or self._is_unknown or self._journal.has_failures:
+            return False
+        return self._transaction.state in (State.READY, State.OPEN)
+
+    def _is_ordinary(self, plain: Plain) -> bool:
+        return not self._outside.keys() & plain.partitions and super()._is_ordinary(plain)
+
+    def _send(self, output: Output) -> bool:
+        """Results of a partition that has some outside wait there as well: later ones make more gaps."""
+        if output.partition in self._outside:
+            self._outside[output.partition].append(output)
+            return True
+        return super()._send(output) or (self._flushed() and super()._send(output))
+
+    def _flushed(self) -> bool:
+        """Makes room in the client: a transaction takes all records of a message, or none."""
+        return bool(self._transaction.producer.flush(CALL_TIMEOUT) == 0)
+
+    def _elsewhere(self) -> Iterable[Iterable[Output]]:
+        return self._outside.values()
+
+    def _renew(self) -> None:
+        """Batches must not be larger than the topics take, which is known only later, and may change."""
+        if self._batch_bytes != self._limits.batch_bytes and self._transaction.state is State.READY:
+            self._batch_bytes = self._limits.batch_bytes
+            self._transaction.restart()
+
+    def _recovered(self, outputs: list[Output], probed: Output | None) -> None:  # noqa: ARG002
+        self._pending.extend(live_outputs(outputs))  # the probe was aborted
+
+    def _on_error(self, error: KafkaError) -> None:
+        log.debug("producer: %s", error.str())  # a fatal one is met by the next call of the transaction
+
+    def drop_revoked(self) -> None:
+        self._outside = {partition: outputs for partition, outputs in self._outside.items() if not partition.revoked}
+        super().drop_revoked()
+
+    # Ending a transaction
+
+    def _advance(self, source: Committer, positions: Callable[[], Positions]) -> bool:
+        """Goes on with the end of the transaction; whether it is committed, or there is nothing to commit."""
+        transaction = self._transaction
+        if transaction.state is State.COMMITTING:
+            return self._finish()
+        if transaction.state is State.ABORTING or self._is_doomed():
+            self._abort()
+            return False
+        if not transaction.is_ready() or (self._is_unknown and not self._find_out(source)):
+            return False
+        if self._is_torn():
+            return False
+        if not self._prepare(positions):
+            self._abort()
+            return False
+        if not self._commits:
+            return True
+        return self._begin_to_commit(source)
+
+    def _begin_to_commit(self, source: Committer) -> bool:
+        self._transaction.begin()
+        if self._transaction.state is not State.OPEN:
+            return False
+        self._metadata = source.group_metadata()
+        for commit in self._commits:
+            commit.partition.commits_sent = commit.number
+        return self._finish()
+
+    def _is_doomed(self) -> bool:
+        """Whether the open transaction must not be committed."""
+        return self._journal.has_failures and self._transaction.state is not State.COMMITTING and not self._is_unknown
+
+    def _prepare(self, positions: Callable[[], Positions]) -> bool:
+        """Decides what the transaction says; whether all results in it are spoken of. The others wait outside."""
+        now = self._positions(positions)
+        if self._outside:
+            self._admit(dict(now))
+            now = self._positions(positions)
+        written = self._journal.partitions()
+        found = [self._commit_of(partition, at, partition in written) for partition, at in now]
+        self._commits = [commit for commit in found if commit is not None]
+        unspoken = written - {commit.partition for commit in self._commits}
+        for partition in unspoken:
+            if not partition.revoked:
+                log.info("%s: results wait until there are fewer gaps below them", partition.name)
+                self._outside.setdefault(partition, [])
+        return not unspoken
+
+    def _positions(self, positions: Callable[[], Positions]) -> Positions:
+        self._counts_journal = False
+        try:
+            return [(partition, at) for partition, at in positions() if not partition.revoked]
+        finally:
+            self._counts_journal = True
+
+    def _commit_of(self, partition: Partition, at: Position, with_results: bool) -> _Commit | None:
+        """None where nothing changed, or where it would not speak of a result, published now or earlier."""
+        if at == partition.told and not with_results:
+            return None
+        found = said(partition.origin, at)
+        if found.position.bound < at.bound:
+            results = [offset + 1 for of, offset in self._journal.offsets() if of is partition]
+            if found.position.bound < min(at.bound, max([_floor(partition), *results])):
+                return None
+        return _Commit(partition, at, found, partition.commits_sent + 1, with_results)
+
+    def _admit(self, positions: dict[Partition, Position]) -> None:
+        """Writes of the results outside those that a commit can speak of."""
+        waiting, self._outside = self._outside, {}
+        for partition, outputs in waiting.items():
+            offsets = sorted({output.source[1] for output in outputs})
+            at = positions.get(partition)
+            count = admissible(partition.origin, at, offsets, _floor(partition)) if at else 0
+            end = offsets[count] if count < len(offsets) else offsets[-1] + 1 if offsets else 0
+            for output in outputs:
+                if output.source[1] < end:
+                    self._send(output)
+            if left := [output for output in outputs if output.source[1] >= end]:
+                self._outside[partition] = left
+
+    def _is_torn(self) -> bool:
+        """Whether a message has records in the transaction and more to come: they must be in one."""
+        if not self._pending or not self._journal.entries:
+            return False
+        first, last = self._pending[0], self._journal.entries[-1]
+        return isinstance(first, Output) and isinstance(last, Output) and first.source is last.source
+
+    def _finish(self) -> bool:
+        ending = self._transaction.commit([commit.offset for commit in self._commits], self._metadata)
+        if ending is Ending.COMMITTED:
+            self._committed()
+            return True
+        if ending is Ending.UNKNOWN:
+            self._is_unknown = True
+        elif ending is Ending.ABORTED:
+            self._abort()
+        return False
+
+    def _committed(self) -> None:
+        for commit in self._commits:
+            commit.partition.told = commit.at
+            commit.partition.committed = commit.said.position
+            commit.partition.commits_done = commit.number
+        journal, _ = self._taken()
+        self._acknowledge(journal)
+
+    def _taken(self) -> tuple[Journal, bool]:
+        taken = self._journal, self._is_group
+        self._journal, self._is_group, self._commits = Journal(), False, []
+        return taken
+
+    def _abort(self) -> None:
+        """Aborts; then what was in the transaction is written again, but of partitions that were given up."""
+        if not self._transaction.abort():
+            return
+        self._transaction.producer.poll(0)  # its reports are of this journal
+        error = self._transaction.error
+        journal, was_group = self._taken()
+        if error is not None:
+            log.warning("a transaction was aborted (%s): its results are written again", error.str())
+        if journal.has_failures or was_group or (error is not None and verdicts.is_of_topic(error)):
+            self._sort_out(journal, was_group, error)
+        else:
+            self._pending.extendleft(reversed(list(live(journal.entries))))
+        self._recount()
+
+    def _sort_out(self, journal: Journal, was_group: bool, error: KafkaError | None) -> None:
+        outputs, failures = journal.judged()
+        alive = live_outputs(outputs)
+        reasons = [each for each in failures if not each[0].partition.revoked and not verdicts.is_consequence(each[1])]
+        if not reasons and error is not None and verdicts.is_of_topic(error):
+            by_topic = _by_topic(alive)
+            if len(by_topic) > 1:
+                self._groups.extendleft(reversed(by_topic))
+                return
+            reasons = [(output, error) for output in alive[:1]]
+        again = self._judge(alive, reasons, was_group)
+        if was_group and again:
+            self._groups.appendleft(again)
+        else:
+            self._pending.extendleft(reversed(again))
+
+    def _find_out(self, source: Committer) -> bool:
+        """Whether it is known by now how the last transaction ended; what was not committed is written again."""
+        witnesses = {commit.partition: commit for commit in self._commits if commit.with_results}
+        alive = [partition for partition in witnesses if not partition.revoked]
+        try:
+            stored = source.committed(alive) if alive else {}
+        except KafkaException as problem:
+            log.warning("it is still not known whether a transaction was committed (%s)", problem.args[0].str())
+            return False
+        # Its commit differs from the one before: a message that was open is terminal.
+        is_committed = any(_is_stored(witnesses[partition], found) for partition, found in stored.items())
+        log.warning("the transaction was %s", "committed" if is_committed else "not committed: it is written again")
+        self._is_unknown = False
+        if is_committed:
+            self._committed()
+        else:
+            self._abort()
+        return True
+
+
+def _floor(partition: Partition) -> int:
+    """Below this, messages may be terminal by a commit: none may say less."""
+    return partition.committed.bound if partition.committed is not None else 0
+
+
+def _is_stored(commit: _Commit, stored: tuple[int, str]) -> bool:
+    return stored == (commit.said.position.watermark, commit.said.text)
+
+
+def _by_topic(outputs: list[Output]) -> list[list[Output]]:
+    by_topic: dict[str, list[Output]] = defaultdict(list)
+    for output in outputs:
+        by_topic[output.topic].append(output)
+    return list(by_topic.values())

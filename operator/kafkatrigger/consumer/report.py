@@ -1,0 +1,140 @@
+"""What the pod says of itself: the engine's parts put into one document."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from kafkatrigger.api import pod_status
+from kafkatrigger.api.consumer_config import ConsumerConfig
+from kafkatrigger.api.pod_status import PartitionStatus, PodStatus
+from kafkatrigger.consumer.breaker import Breaker
+from kafkatrigger.consumer.dispatcher import Dispatcher
+from kafkatrigger.consumer.lanes import Lanes
+from kafkatrigger.consumer.offsets import BLOCKED
+from kafkatrigger.consumer.outcomes import Outcomes
+from kafkatrigger.consumer.partition import Partition
+from kafkatrigger.consumer.runtime_link import RuntimeLink
+from kafkatrigger.consumer.source import Source
+from kafkatrigger.consumer.stopping import Stopping, sentence
+
+Problem = tuple[str, str]
+
+
+class Parts(NamedTuple):
+    """Of the engine."""
+
+    config: ConsumerConfig
+    dispatcher: Dispatcher
+    lanes: Lanes
+    outcomes: Outcomes
+    link: RuntimeLink
+    breaker: Breaker
+    stopping: Stopping
+
+
+def status(parts: Parts, source: Source | None, problem: Problem, crowded: int, lost: int) -> PodStatus:
+    """The document; `problem` is the reason that applies and its message, `crowded` how many partitions are stopped."""
+    config, outbox = parts.config, parts.outcomes.outbox
+    reason, message = problem
+    blocked = Counter(lane.partition for lane in parts.lanes.blocked if lane.state == BLOCKED)
+    return PodStatus(
+        trigger=f"{config.namespace}/{config.name}",
+        ready=reason == pod_status.CONSUMING,
+        reason=reason,
+        message=message,
+        group_id=config.group_id,
+        partitions=_partitions(parts, source, blocked),
+        in_flight=parts.dispatcher.in_flight,
+        waiting=parts.lanes.waiting,
+        outcomes=dict(outbox.acknowledged),
+        worker_restarts=dict(parts.link.restarts),
+        rebalances=source.rebalances if source else 0,
+        group_protocol=source.protocol if source else "",
+        blocked_keys=blocked.total(),
+        parked_keys=len(parts.lanes),
+        blocked_message=_blocked_message(blocked, crowded),
+        breaker_open=parts.breaker.open,
+        dead_letter_problem=outbox.problems.get(config.dead_letter.topic, ""),
+        stopped=parts.stopping.own,
+        attempts=dict(parts.outcomes.attempts),
+        retention_warning=_retention_warning(source, parts.lanes, lost),
+    )
+
+
+def reason(parts: Parts, source: Source | None) -> Problem:
+    """The first that applies of what keeps messages from flowing."""
+    config, outbox = parts.config, parts.outcomes.outbox
+    if config.response is not None and config.response.topic in outbox.problems:
+        return pod_status.RESPONSE_UNAVAILABLE, outbox.problems[config.response.topic]
+    if parts.link.problem is not None:
+        return parts.link.problem
+    if source is None or not source.is_member():
+        return pod_status.JOINING_GROUP, f"joining the group {config.group_id}"
+    if point := parts.stopping.point:
+        return pod_status.STOPPED_ON_FAILURE, sentence(point)
+    if parts.breaker.open:
+        return pod_status.FAILURE_RATE_HIGH, (
+            "so many messages fail that the fault is hardly theirs: dispatch has stopped, and one message at a time probes; "
+            "look at the log of the container runtime"
+        )
+    return pod_status.CONSUMING, f"consuming {len(source.partitions)} partitions"
+
+
+def _partitions(parts: Parts, source: Source | None, blocked: Mapping[Partition, int]) -> list[PartitionStatus]:
+    if source is None:
+        return []
+    now = time.monotonic()
+    ends, in_flight, oldest = source.ends(), parts.dispatcher.in_flight_by_partition(), parts.dispatcher.oldest()
+    return [
+        _partition(each, ends.get(each), in_flight[each], blocked.get(each, 0), oldest.get(each), now)
+        for each in source.partitions.values()
+    ]
+
+
+def _partition(
+    partition: Partition, end: int | None, in_flight: int, blocked: int, oldest: float | None, now: float
+) -> PartitionStatus:
+    committed = partition.committed.watermark if partition.committed else None
+    watermark = committed or 0
+    processed = partition.processed
+    return PartitionStatus(
+        topic=partition.topic,
+        partition=partition.number,
+        watermark=watermark,
+        committed=committed,
+        lag=max(0, end - watermark) if end is not None else None,
+        started=partition.origin.reason,
+        end=end,
+        in_flight=in_flight,
+        parked_keys=len(partition.lanes),
+        blocked_keys=blocked,
+        oldest_in_flight_seconds=now - oldest if oldest is not None else None,
+        last_progress_seconds=now - partition.progressed_at if partition.progressed_at else None,
+        epoch=partition.epoch,
+        processed=processed.watermark if processed else None,
+    )
+
+
+def _blocked_message(blocked: Counter[Partition], crowded: int) -> str:
+    if not blocked:
+        return ""
+    where = ", ".join(sorted(partition.name for partition in blocked)[:10])
+    text = f"{blocked.total()} keys of {where} wait for a decision: kafkatrigger blocked list"
+    if crowded:
+        text += f"; {crowded} partitions have stopped, because no more blocked keys can be remembered"
+    return text
+
+
+def _retention_warning(source: Source | None, lanes: Lanes, lost: int) -> str:
+    """What waits in the log may be removed from it before anybody decided."""
+    if lost:
+        return f"retention removed {lost} offsets that blocked keys waited at: what was there is lost"
+    if source is None:
+        return ""
+    near = sorted({lane.partition.name for lane in lanes.blocked if source.is_near_removal(lane.partition, lane.first)})
+    if not near:
+        return ""
+    return (
+        f"retention is about to remove messages that wait for a decision, of {', '.join(near[:10])}: decide about them"
+    )

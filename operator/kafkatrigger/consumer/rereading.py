@@ -1,0 +1,154 @@
+"""Reading again what lanes have outside memory, with a consumer of its own that is no member of the group.
+
+A pass over a partition begins where the first of the lanes that want it left off, and ends where reading the partition has
+got to, or when all of its lanes have enough. Lanes that want more later get another pass.
+"""
+
+import logging
+from collections.abc import Callable
+
+import msgspec
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from kafkatrigger.api.frames import Ordering, Record
+from kafkatrigger.consumer.lanes import Lane, Lanes
+from kafkatrigger.consumer.offsets import LaneId, lane_of
+from kafkatrigger.consumer.partition import Partition
+from kafkatrigger.kafka.client import Configuration
+
+log = logging.getLogger(__name__)
+
+BATCH = 500
+
+
+class _Pass(msgspec.Struct, eq=False):
+    """One pass over one partition."""
+
+    partition: Partition
+    lanes: dict[LaneId, Lane]
+    at: int
+    """The next offset."""
+
+
+class Rereader:
+    """Brings messages back. `deliver` takes one of a lane, and says whether the lane may have more."""
+
+    def __init__(
+        self,
+        settings: Configuration,
+        ordering: Ordering,
+        lanes: Lanes,
+        deliver: Callable[[Lane, Record], bool],
+    ) -> None:
+        self._settings = settings
+        self._ordering = ordering
+        self._lanes = lanes
+        self._deliver = deliver
+        self._consumer: Consumer | None = None
+        self._passes: dict[tuple[str, int], _Pass] = {}
+        self.lost = 0
+        """Offsets that retention removed before their lanes could go on."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether a pass is under way."""
+        return bool(self._passes)
+
+    def step(self) -> None:
+        """Reads on, if a lane wants it; never waits."""
+        if self._lanes.outside and not self._lanes.is_full:
+            self._begin()
+        if not self._passes or self._consumer is None:
+            return
+        for message in self._consumer.consume(BATCH, 0):
+            going = self._passes.get((message.topic(), message.partition()))
+            if going is None:
+                continue
+            if going.partition.revoked:
+                self._end(going)
+            elif message.error() is not None:
+                self._report(going, message)
+            else:
+                self._read(going, message)
+
+    def close(self) -> None:
+        """Ends the client."""
+        if self._consumer is not None:
+            self._consumer.close()
+
+    def _begin(self) -> None:
+        wanted: dict[Partition, list[Lane]] = {}
+        for lane in self._lanes.outside:
+            wanted.setdefault(lane.partition, []).append(lane)
+        for partition, lanes in wanted.items():
+            if (partition.topic, partition.number) in self._passes or partition.revoked:
+                continue
+            first = min(lane.spilled for lane in lanes if lane.spilled is not None)
+            self._assign(_Pass(partition, {lane.id: lane for lane in lanes}, first))
+
+    def _assign(self, going: _Pass) -> None:
+        if self._consumer is None:
+            self._consumer = Consumer(self._settings)
+        partition = going.partition
+        self._passes[(partition.topic, partition.number)] = going
+        self._consumer.incremental_assign([TopicPartition(partition.topic, partition.number, going.at)])
+
+    def _end(self, going: _Pass) -> None:
+        partition = going.partition
+        del self._passes[(partition.topic, partition.number)]
+        if self._consumer is not None:
+            self._consumer.incremental_unassign([TopicPartition(partition.topic, partition.number)])
+
+    def _read(self, going: _Pass, message: Message) -> None:
+        offset = message.offset()
+        if offset >= going.partition.end:
+            self._caught_up(going)
+            return
+        going.at = offset + 1
+        key = message.key()
+        lane_id = lane_of(self._ordering, key, offset)
+        lane = going.lanes.get(lane_id)
+        if lane is None or lane.spilled is None or offset < lane.spilled:
+            return
+        if not going.partition.restored.is_open(offset, lane_id):
+            return
+        record: Record = (0, offset, message.timestamp()[1], 1, key, message.value(), message.headers())
+        if not self._deliver(lane, record):
+            del going.lanes[lane_id]
+            self._lanes.leave_outside(lane)
+        if not going.lanes:
+            self._end(going)
+
+    def _caught_up(self, going: _Pass) -> None:
+        """Everything that was read of the partition was read again."""
+        self._end(going)
+        for lane in going.lanes.values():
+            self._lanes.caught_up(lane)
+
+    def _report(self, going: _Pass, message: Message) -> None:
+        error = message.error()
+        code = error.code()
+        if code == KafkaError._PARTITION_EOF:
+            if message.offset() >= going.at:
+                self._caught_up(going)
+        elif code in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+            self._continue_in_range(going)
+        else:
+            log.warning("reading again: %s", error.str())
+
+    def _continue_in_range(self, going: _Pass) -> None:
+        """Retention removed what a lane waited for."""
+        assert self._consumer is not None  # noqa: S101 - its message came from it
+        where = TopicPartition(going.partition.topic, going.partition.number)
+        low, _ = self._consumer.get_watermark_offsets(where, timeout=5.0)
+        self._end(going)
+        if low <= going.at:
+            return  # another pass begins where this one was
+        log.error(
+            "%s: messages of keys that waited were removed by retention: those of offsets %d to %d are lost",
+            going.partition.name, going.at, low - 1,
+        )  # fmt: skip
+        self.lost += low - going.at
+        for lane in going.lanes.values():
+            if lane.spilled is not None and lane.spilled < low:
+                lane.spilled, lane.attempts, lane.decision = low, 0, None

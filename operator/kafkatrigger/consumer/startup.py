@@ -1,0 +1,38 @@
+"""What has to be there before the group is joined: brokers that answer, and the topics."""
+
+from confluent_kafka.admin import AdminClient
+
+from kafkatrigger.api import pod_status
+from kafkatrigger.api.consumer_config import ConsumerConfig, TopicSettings
+from kafkatrigger.kafka import topics
+
+Problem = tuple[str, str]
+"""Reason and message."""
+
+
+def missing(config: ConsumerConfig, admin: AdminClient) -> Problem | None:
+    """What of Kafka is not there yet; makes the topics that are to be made."""
+    try:
+        existing = topics.partition_counts(admin, ", ".join(config.bootstrap_servers))
+    except topics.BrokersUnreachableError as error:
+        return pod_status.BROKER_UNREACHABLE, str(error)
+    if absent := topics.missing(config.topics, existing):
+        return pod_status.TOPIC_MISSING, absent
+    partitions = max(existing[topic] for topic in config.topics)
+    if config.response and (problem := _ensure(admin, config.response, existing, partitions, "spec.response")):
+        return pod_status.RESPONSE_UNAVAILABLE, problem
+    if config.on_failure == "DeadLetter" and (
+        problem := _ensure(admin, config.dead_letter, existing, partitions, "spec.delivery.deadLetter")
+    ):
+        return pod_status.DEAD_LETTER_UNAVAILABLE, problem
+    return None
+
+
+def _ensure(
+    admin: AdminClient, wanted: TopicSettings, existing: dict[str, int], partitions: int, field: str
+) -> str | None:
+    if wanted.topic in existing:
+        return None
+    if wanted.create:
+        return topics.create(admin, wanted.topic, partitions)
+    return f"the topic {wanted.topic} does not exist: create it, set {field}.create or correct {field}.topic"
