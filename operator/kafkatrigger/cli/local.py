@@ -9,7 +9,6 @@ import stat
 import tempfile
 from pathlib import Path
 
-
 LONGEST = 107 - len("/12345678-12345678/control.sock")
 """Bytes of a trigger's folder: the path of a socket has at most 107."""
 
