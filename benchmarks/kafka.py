@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from benchmarks.cases import PARTITIONS
 from benchmarks.history import History
@@ -26,6 +26,7 @@ class Kafka:
         self.bootstrap = bootstrap
         self._common: dict[str, Any] = {"bootstrap.servers": bootstrap, "log_level": 2}
         self._admin = AdminClient(self._common)
+        self._watcher = Consumer({**self._common, "group.id": "watcher"})
         self._filled: dict[Load, str] = {}
 
     def create(self) -> str:
@@ -62,10 +63,14 @@ class Kafka:
         assert producer.flush(120) == 0
 
     def ends(self, topic: str) -> dict[int, int]:
-        """The end of the log of each partition, by one request."""
-        wheres = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(PARTITIONS)}
-        found = self._admin.list_offsets(wheres, request_timeout=10)
-        return {where.partition: _offset(future) for where, future in found.items()}
+        """The end of the log of each partition."""
+        return {number: self._end(TopicPartition(topic, number)) for number in range(PARTITIONS)}
+
+    def _end(self, where: TopicPartition) -> int:
+        try:
+            return int(self._watcher.get_watermark_offsets(where, timeout=10)[1])
+        except KafkaException:  # the topic is so new that the partition has no leader yet
+            return 0
 
     def group(self, name: str) -> "Group":
         """A consumer group, to look at."""
@@ -106,10 +111,3 @@ class Group:
     def close(self) -> None:
         """Ends the connection."""
         self._consumer.close()
-
-
-def _offset(future: object) -> int:
-    try:
-        return int(future.result().offset)  # type: ignore[attr-defined]
-    except KafkaException:  # the topic is so new that a partition has no leader yet
-        return 0
