@@ -52,7 +52,7 @@ def describe(error: BaseException, package: str) -> Failed:
     if isinstance(error, InvalidMessage):
         return error.failure
     if isinstance(error, InvalidResult | FilterFailed):
-        reason = type(error).__name__
+        reason = "FilterFailed" if isinstance(error, FilterFailed) else "InvalidResult"
         return Failed(reason, reason, bounded(str(error)), True)
     where = innermost_line(error.__traceback__, package)
     text = text_of(error)
