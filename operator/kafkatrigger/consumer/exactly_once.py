@@ -221,6 +221,7 @@ class ExactlyOnce(Outbox):
     def _commit_of(self, partition: Partition, at: Position, with_results: bool) -> _Commit | None:
         """None where nothing changed, or where it would not speak of a result, published now or earlier."""
         if at == partition.told and not with_results:
+            partition.nothing_new()
             return None
         found = said(partition.origin, at)
         if found.position.bound < at.bound:

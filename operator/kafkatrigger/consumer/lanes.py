@@ -169,7 +169,8 @@ class Lanes:
     def read_again(self, lane: Lane, record: Record) -> bool:
         """A message of the lane that was outside memory; whether more of it may follow."""
         lane.records.append(record)
-        lane.key = record[4]
+        if lane.id >= 0:  # of a lane that is no key, the worker knows no key either
+            lane.key = record[4]
         lane.spilled = record[1] + 1
         self._count(lane, 1, size(record))
         return len(lane.records) < REREAD and not self.is_full

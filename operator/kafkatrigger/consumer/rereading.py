@@ -79,7 +79,10 @@ class Rereader:
     def _begin(self) -> None:
         wanted: dict[Partition, list[Lane]] = {}
         for lane in self._lanes.outside:
-            wanted.setdefault(lane.partition, []).append(lane)
+            # What a commit told of the lane reaches beyond what was read of the partition yet: reading again would end too
+            # early, and forget the lane's attempts and its messages beyond.
+            if lane.partition.end >= lane.restored_until:
+                wanted.setdefault(lane.partition, []).append(lane)
         for partition, lanes in wanted.items():
             if (partition.topic, partition.number) in self._passes or partition.revoked:
                 continue

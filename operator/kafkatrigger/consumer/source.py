@@ -199,6 +199,9 @@ class Source:
         Of a partition one commit is under way at a time, so that an answer is that of the latest.
         """
         now = time.monotonic()
+        for partition, at in positions:
+            if at == partition.told == partition.committed:
+                partition.nothing_new()
         news = {
             partition: at
             for partition, at in positions
