@@ -11,6 +11,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
 
@@ -32,7 +33,7 @@ from .progress import SLOTS, Progress
 SWEEP_SECONDS = 0.05
 BLOCKED_SECONDS = 0.5
 STREAK = 64
-"""Messages in a row that never wait, after which the event loop gets to all else."""
+"""Messages that may run in a row without waiting, until the event loop gets to all else."""
 WRITE_BUFFER = 4 << 20
 _KEY: Final = 4
 log = logging.getLogger("kafkatrigger.runtime")
@@ -78,8 +79,7 @@ class AsyncExecution:
         self._closing = False
         self._loop = asyncio.get_running_loop()
         self._sweeping = self._loop.call_later(SWEEP_SECONDS, self._sweep)
-        self.beat = 0
-        """Grows while the event loop is not blocked."""
+        self._sweeps = 0
 
     def feed(self, batch: Batch) -> None:
         """Queues the records and starts what can start."""
@@ -96,8 +96,7 @@ class AsyncExecution:
             else:
                 queues[lane] = queue = deque((job,))
                 ready.append((lane, queue))
-        while ready and self._free:
-            self._start_runner(self._free.pop(), ready.popleft())
+        self._start_runners()
 
     async def close(self) -> None:
         """Cancels what runs, and waits for that; what does not let itself be cancelled is the supervisor's to end."""
@@ -111,14 +110,24 @@ class AsyncExecution:
         await asyncio.gather(*runners, return_exceptions=True)
         self._sweeping.cancel()
 
+    @property
+    def beat(self) -> int:
+        """Grows while no single message blocks the event loop."""
+        return self._sweeps + self._starts
+
     def running_slot(self) -> int | None:
         """The slot whose message the event loop executes at this moment. For another thread."""
         current = asyncio.current_task(self._loop)
         return next((slot for slot, runner in self._runners.copy().items() if runner is current), None)
 
-    def _start_runner(self, slot: int, queue: Queue) -> None:
-        self._runners[slot] = runner = self._loop.create_task(self._run(slot, queue))
-        runner.add_done_callback(self._on_end)
+    def _start_runners(self) -> None:
+        """Starts a few runners, and more of them when the event loop has got to all else."""
+        for _ in range(min(STREAK, len(self._ready), len(self._free))):
+            slot, queue = self._free.pop(), self._ready.popleft()
+            self._runners[slot] = runner = self._loop.create_task(self._run(slot, queue))
+            runner.add_done_callback(self._on_end)
+        if self._ready and self._free:
+            self._loop.call_soon(self._start_runners)
 
     def _on_end(self, runner: asyncio.Task[None]) -> None:
         """A runner ends when nothing is left to run. Should code of the user have cancelled it, the consumer must know."""
@@ -181,7 +190,7 @@ class AsyncExecution:
 
     def _sweep(self) -> None:
         """Cancels what overran its timeout. Each message is told once."""
-        self.beat += 1
+        self._sweeps += 1
         self._sweeping = self._loop.call_later(SWEEP_SECONDS, self._sweep)
         begin = monotonic() - self._timeout
         for slot, runner in self._runners.items():
@@ -233,7 +242,10 @@ class BlockedLoop(threading.Thread):
 class _Connection(asyncio.Protocol):
     """The connection to the consumer: batches in, results out."""
 
-    def __init__(self, work: Work, function: Function, accepts: Accepts | None, progress: Progress) -> None:
+    def __init__(
+        self, connection: socket.socket, work: Work, function: Function, accepts: Accepts | None, progress: Progress
+    ) -> None:
+        self._socket = connection
         self._parameters = work, function, accepts, progress
         self._buffer = FrameBuffer()
         self.closed: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
@@ -242,7 +254,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.WriteTransport) -> None:  # type: ignore[override]
         transport.set_write_buffer_limits(high=WRITE_BUFFER)
         self._transport = transport
-        self._outbox = Outbox(transport.write)
+        self._outbox = Outbox(self._send)
         self.execution = AsyncExecution(*self._parameters, self._outbox, transport.abort)
 
     def data_received(self, data: bytes) -> None:
@@ -252,6 +264,14 @@ class _Connection(asyncio.Protocol):
         except (FrameError, msgspec.DecodeError) as error:
             log.warning("a connection was closed", extra={"error": repr(error)})
             self._transport.abort()
+
+    def _send(self, data: bytes) -> None:
+        """Sends at once what the socket takes: a transport may wait until the messages at hand have run."""
+        with suppress(OSError):  # BlockingIOError among them; the transport sees for itself what is wrong
+            if not self._transport.get_write_buffer_size():
+                data = data[self._socket.send(data) :]
+        if data:
+            self._transport.write(data)
 
     def pause_writing(self) -> None:
         self._outbox.pause()
@@ -269,7 +289,7 @@ async def serve(
     """Runs batches until the consumer closes the connection."""
     connection.setblocking(False)
     _, protocol = await asyncio.get_running_loop().create_connection(
-        lambda: _Connection(work, function, accepts, progress), sock=connection
+        lambda: _Connection(connection, work, function, accepts, progress), sock=connection
     )
     watch = BlockedLoop(protocol.execution, progress)
     watch.start()

@@ -75,7 +75,7 @@ def _program(expression: str) -> cel.Expression:
 
 
 def _problem(verdict: object) -> str:
-    if isinstance(verdict, str):  # also the form in which errors come
+    if isinstance(verdict, str):  # errors come in this form too
         return f"the filter yields no boolean but: {bounded(verdict, 300)}"
     return f"the filter yields {bounded(repr(verdict), 300)}, which is neither true nor false"
 
