@@ -6,7 +6,7 @@ UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-local test check check-generated generate mutants bench cluster-up cluster-down clean venv
+.PHONY: help demo demo-local test check check-generated generate mutants soak bench cluster-up cluster-down clean venv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ check-generated: venv
 
 mutants: venv ## remove the lines that keep the delivery's promises, one at a time: a test has to notice each
 	@$(PYTHON) -m tests.mutants
+
+soak: venv ## hours of kills at random moments: nothing lost, nothing twice, nothing out of order; ARGS=--help
+	@$(PYTHON) -m tests.soak $(ARGS)
 
 bench: venv .venv-bench/.synced ## measure the data path beside others; CASE=name for one case, ARGS=--list names them
 	@$(PYTHON) -m benchmarks $(addprefix --case ,$(CASE)) $(ARGS)
