@@ -366,8 +366,8 @@ class Source:
         fresh = self._starts(consumer, assigned) if assigned else []
         positions = [TopicPartition(each.topic, each.number, each.end) for each in fresh]
         consumer.incremental_assign(positions)
-        if self._paused and positions:
-            consumer.pause(positions)
+        if positions:  # a partition that was paused when it was given up comes back paused
+            (consumer.pause if self._paused else consumer.resume)(positions)
         for each in fresh:
             each.epoch = self.rebalances
             self.partitions[(each.topic, each.number)] = each
