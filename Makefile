@@ -6,7 +6,7 @@ UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
 PYTHON := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-local test check check-generated generate mutants bench cluster-up cluster-down clean venv
+.PHONY: help demo demo-local test check check-generated generate mutants soak bench cluster-up cluster-down clean venv
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -40,8 +40,11 @@ check-generated: venv
 mutants: venv ## remove the lines that keep the delivery's promises, one at a time: a test has to notice each
 	@$(PYTHON) -m tests.mutants
 
-bench: venv ## measure the data path beside a bare loop
-	@$(PYTHON) -m benchmarks.throughput
+soak: venv ## hours of kills at random moments: nothing lost, nothing twice, nothing out of order; ARGS=--help
+	@$(PYTHON) -m tests.soak $(ARGS)
+
+bench: venv .venv-bench/.synced ## measure the data path beside others; CASE=name for one case, ARGS=--list names them
+	@$(PYTHON) -m benchmarks $(addprefix --case ,$(CASE)) $(ARGS)
 
 cluster-up: ## bring up the local cluster with Kafka and the project's images; repairs what was killed
 	@python3 -m tests.cluster all
@@ -51,13 +54,18 @@ cluster-down: ## end the local cluster; what was built stays cached
 
 clean: ## end the local cluster and remove all that was built, the caches included
 	@python3 -m tests.cluster clean
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 venv: .venv/.synced
 
 .venv/.synced: pyproject.toml uv.lock | $(UV)
 	@echo "installing the locked Python packages into .venv"
 	@$(UV) sync --quiet --frozen
+	@touch $@
+
+.venv-bench/.synced: benchmarks/programs/pyproject.toml benchmarks/programs/uv.lock | $(UV)
+	@echo "installing what the benchmarks compare with into .venv-bench"
+	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv-bench $(UV) sync --quiet --frozen --project benchmarks/programs
 	@touch $@
 
 $(UV):

@@ -1,12 +1,19 @@
 """Transformations that tests run."""
 
+import asyncio
 import ctypes
 import importlib.metadata
 import os
+import random
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from kafkatrigger import Message, Permanent, Result, Retriable
+import orjson
+
+from kafkatrigger import Failure, Message, Permanent, Result, Retriable, batch
 
 
 def double(message: Message) -> Any:
@@ -37,7 +44,69 @@ def packages(message: Message) -> Any:
 
 def tell(message: Message) -> Any:
     """Does what the value says: one function for everything that can go wrong."""
-    return _ACTIONS[message.value["do"]](message)
+    with _logged(message):
+        return _ACTIONS[message.value["do"]](message)
+
+
+async def tell_async(message: Message) -> Any:
+    """The same on an event loop; `wait` and `stubborn` are for it alone."""
+    with _logged(message):
+        action = message.value["do"]
+        if action == "wait":
+            await asyncio.sleep(message.value["seconds"])
+            return message.value
+        if action == "stubborn":
+            while True:
+                try:
+                    await asyncio.sleep(3600)
+                except asyncio.CancelledError:
+                    continue
+        return _ACTIONS[action](message)
+
+
+@batch(size=50)
+def tell_batch(messages: list[Message]) -> list[Any]:
+    """The same for many at once; `failure` is for it alone."""
+    return [
+        Failure("as the message wishes") if message.value["do"] == "failure" else tell(message) for message in messages
+    ]
+
+
+def unsteady(message: Message) -> Any:
+    """One attempt in ten fails. The value, and where the message stood."""
+    time.sleep(0.001)
+    if random.random() < 0.1:  # noqa: S311 - a test's dice
+        raise Retriable("out of luck")
+    return {**message.value, "partition": message.partition, "offset": message.offset}
+
+
+@contextmanager
+def _logged(message: Message) -> Iterator[None]:
+    """Notes begin and end in the file that the value names, one line each: see `tests.support.runs`."""
+    path = message.value.get("log") if isinstance(message.value, dict) else None
+    if path is None:
+        yield
+        return
+    _note(path, "begin", message)
+    try:
+        yield
+    finally:
+        _note(path, "end", message)
+
+
+def _note(path: str, what: str, message: Message) -> None:
+    facts = {
+        "what": what,
+        "n": message.value["n"],
+        "attempt": message.attempt,
+        "at": time.monotonic(),
+        "process": os.getpid(),
+        "topic": message.topic,
+        "partition": message.partition,
+        "offset": message.offset,
+    }
+    with open(path, "ab") as log:  # noqa: PTH123 - one write to the end of a file is whole
+        log.write(orjson.dumps(facts) + b"\n")
 
 
 def _fail_until(message: Message) -> Any:
@@ -54,6 +123,13 @@ def _permanent(message: Message) -> Any:
     raise Permanent("never")
 
 
+def _fail_while(message: Message) -> Any:
+    """Fails as long as the file that the value names exists."""
+    if os.path.exists(message.value["file"]):  # noqa: PTH110 - no imports beside what is used
+        raise Retriable("the file is still there")
+    return message.value
+
+
 def _sleep(message: Message) -> Any:
     time.sleep(message.value["seconds"])
     return message.value
@@ -64,6 +140,7 @@ _ACTIONS: dict[str, Any] = {
     "raise": _raise,
     "permanent": _permanent,
     "fail-until": _fail_until,
+    "fail-while": _fail_while,
     "unserialisable": lambda _: {1, 2},
     "hang": lambda _: time.sleep(3600),
     "spin": lambda _: [None for _ in iter(int, 1)],
@@ -73,6 +150,7 @@ _ACTIONS: dict[str, Any] = {
     "tombstone": lambda _: Result(None),
     "several": lambda message: [Result(index) for index in range(message.value["count"])],
     "elsewhere": lambda message: Result(message.value, key="elsewhere", headers=[("h", b"1")], partition=0),
+    "kill-runtime": lambda _: os.kill(os.getppid(), signal.SIGKILL),
     "large": lambda message: "x" * message.value["size"],
     "sleep": _sleep,
 }

@@ -9,15 +9,19 @@ import tempfile
 import urllib.error
 import urllib.request
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from kafkatrigger.api import control
 from kafkatrigger.api.configure import consumer_config, start_policy
 from kafkatrigger.api.pod_status import PodStatus
 from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.api.start_policy import to_environment
+from kafkatrigger.consumer.control import ask
+from kafkatrigger.consumer.outbox import POD_UID
 from tests.cluster.waiting import free_ports
 from tests.support.waiting import until
 
@@ -37,6 +41,8 @@ class Pod:
             **os.environ,
             "PYTHONPATH": f"{SOURCES}{os.pathsep}{functions}",
             **to_environment(start_policy(parsed)),
+            # As on a cluster, where a container that starts again is in the same pod.
+            POD_UID: uuid.uuid4().hex,
         }
         self._workers = parsed.runtime.workers
         (self._port,) = free_ports(1)
@@ -89,6 +95,22 @@ class Pod:
         code, body = self.get("/status")
         return msgspec.json.decode(body, type=PodStatus) if code == 200 else None
 
+    def ask(self, request: control.Request) -> control.Answer:
+        """What the consumer answers to a request of a person; AssertionError where it refuses."""
+        line = ask(self.control, msgspec.json.encode(request))
+        answer = msgspec.json.decode(line, type=control.Answer)
+        assert not answer.error, answer.error
+        return answer
+
+    def blocked(self) -> list[control.BlockedKey]:
+        """The keys that wait for a decision."""
+        return self.ask(control.ListBlocked()).blocked
+
+    def resolve(self, action: control.Action, *keys: control.BlockedKey) -> int:
+        """Decides about these keys; how many of them were blocked."""
+        refs = [control.BlockedRef(each.topic, each.partition, each.offset) for each in keys]
+        return self.ask(control.ResolveBlocked(action, refs)).count
+
     def wait_ready(self, seconds: float = 60.0) -> "Pod":
         """Until the readiness probe would pass."""
         until(lambda: self.get("/readyz")[0] == 200, seconds, f"readiness ({self.logs[-2000:]})")
@@ -98,9 +120,22 @@ class Pod:
         """Until the pod reports this reason."""
         return until(lambda: (now := self.status) and now.reason == reason and now, seconds, f"reason {reason}")
 
-    def wait_outcomes(self, **outcomes: int) -> None:
+    def wait_outcomes(self, seconds: float = 30.0, **outcomes: int) -> None:
         """Until the pod reports exactly these."""
-        until(lambda: (now := self.status) and now.outcomes == outcomes, 20, f"outcomes {outcomes} of {self.status}")
+        self.wait(lambda now: now.outcomes == outcomes, seconds, f"outcomes {outcomes}")
+
+    def wait(self, condition: Callable[[PodStatus], object], seconds: float = 60.0, what: str = "the state") -> PodStatus:
+        """The pod's state, as soon as it fulfils the condition; AssertionError, with the last one, when that takes longer."""
+        last: list[PodStatus | None] = [None]
+
+        def look() -> PodStatus | None:
+            last[0] = self.status
+            return last[0] if last[0] is not None and condition(last[0]) else None
+
+        try:
+            return until(look, seconds, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error} of {last[0]}\n{self.logs[-3000:]}") from None
 
     @property
     def logs(self) -> str:
@@ -108,7 +143,15 @@ class Pod:
 
     def restart_runtime(self) -> None:
         """Kills the runtime and starts it again."""
+        self.kill_runtime()
+        self.start_runtime()
+
+    def kill_runtime(self) -> None:
+        """As the kernel does: without a word."""
         _kill(self.runtime)
+
+    def start_runtime(self) -> None:
+        """Starts the runtime again, as the kubelet does."""
         self.runtime = self._runtime()
 
     def kill_consumer(self) -> None:

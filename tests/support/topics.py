@@ -53,19 +53,49 @@ class Topics:
 
     def count(self, topic: str) -> int:
         """How many offsets the topic has, by its end offsets; 0 while it does not exist."""
+        return sum(self.ends(topic).values())
+
+    def ends(self, topic: str) -> dict[int, int]:
+        """End offsets by partition; nothing while the topic does not exist."""
         consumer = Consumer({**self._common, "group.id": uuid.uuid4().hex})
         try:
             found = consumer.list_topics(topic, timeout=10).topics[topic]
             if found.error is not None:
-                return 0
+                return {}
             wheres = [TopicPartition(topic, number) for number in found.partitions]
-            return sum(consumer.get_watermark_offsets(where, timeout=10)[1] for where in wheres)
+            return {each.partition: consumer.get_watermark_offsets(each, timeout=10)[1] for each in wheres}
         finally:
             consumer.close()
 
-    def read_all(self, topic: str) -> list[Message]:
-        """All there is now; for topics without gaps."""
-        return self.read(topic, self.count(topic))
+    def read_all(self, topic: str, seconds: float = 60.0) -> list[Message]:
+        """All of committed transactions that there is now, of each partition in its order; nothing while there is no topic."""
+        consumer = Consumer(
+            {
+                **self._common,
+                "group.id": uuid.uuid4().hex,
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+            }
+        )
+        try:
+            partitions = self._partitions(consumer, topic)
+            consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
+            return self._read_to_ends(consumer, set(partitions), seconds)
+        finally:
+            consumer.close()
+
+    @staticmethod
+    def _read_to_ends(consumer: Consumer, unfinished: set[int], seconds: float) -> list[Message]:
+        messages: list[Message] = []
+        deadline = time.monotonic() + seconds
+        while unfinished:
+            assert time.monotonic() < deadline, f"partitions {unfinished} were not read to their ends"
+            for each in consumer.consume(1000, 0.2):
+                if each.error() is None:
+                    messages.append(each)
+                elif each.error().code() == KafkaError._PARTITION_EOF:
+                    unfinished.discard(each.partition())
+        return messages
 
     def read(self, topic: str, count: int, seconds: float = 60.0) -> list[Message]:
         """The first `count` messages of all partitions, in the order of each; AssertionError when fewer come in time.
@@ -101,6 +131,10 @@ class Topics:
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """Committed offsets by partition."""
+        return {number: offset for number, (offset, _) in self.committed_with_metadata(group, topic).items()}
+
+    def committed_with_metadata(self, group: str, topic: str) -> dict[int, tuple[int, str]]:
+        """Committed offsets by partition, each with its metadata; without those of transactions that are open."""
         consumer = Consumer({**self._common, "group.id": group})
         try:
             partitions = self._partitions(consumer, topic)
@@ -111,4 +145,4 @@ class Topics:
             return {}
         finally:
             consumer.close()
-        return {each.partition: each.offset for each in found if each.offset >= 0}
+        return {each.partition: (each.offset, each.metadata or "") for each in found if each.offset >= 0}

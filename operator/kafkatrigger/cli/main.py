@@ -5,7 +5,10 @@ import importlib
 import click
 
 _COMMANDS = {
+    "blocked": "kafkatrigger.cli.blocked:blocked",
+    "dlq": "kafkatrigger.cli.dlq:dlq",
     "operator": "kafkatrigger.cli.operator:operator",
+    "resume": "kafkatrigger.cli.blocked:resume",
     "run": "kafkatrigger.cli.run:run",
 }
 

@@ -20,17 +20,11 @@ from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.api.start_policy import to_environment
 from kafkatrigger.api.validation import Accepted, Refused, accept
 from kafkatrigger.cli.embedded import EmbeddedBroker
+from kafkatrigger.cli.local import FolderError, new_run
 from kafkatrigger.cli.manifest import ManifestError, load_trigger
 
 EMBEDDED = "embedded"
 POLL_SECONDS = 0.2
-
-_AFTER_FAILURE = {
-    "DeadLetter": "dead letters to {topic}",
-    "Block": "failures block their key",
-    "Skip": "failures are skipped",
-    "Stop": "a failure stops it",
-}
 
 
 @click.command(short_help="Run a trigger on this machine, without Kubernetes.")
@@ -95,14 +89,19 @@ def _accept(namespace: str, trigger: dict[str, Any], brokers: str | None) -> Acc
 def _create_topics(broker: EmbeddedBroker, config: ConsumerConfig) -> None:
     """The embedded broker's CreateTopics does not exist: the consumer finds its topics made."""
     written = [config.dead_letter, *([config.response] if config.response else [])]
-    for topic in (*config.topics, *(each.topic for each in written)):
+    for topic in (*config.topics, config.redrive_topic, *(each.topic for each in written)):
         broker.create(topic)
 
 
 def _summary(config: ConsumerConfig) -> str:
     response = f", responses to {config.response.topic}" if config.response else ""
-    letters = _AFTER_FAILURE[config.on_failure].format(topic=config.dead_letter.topic)
-    return f"{', '.join(config.topics)} -> {config.function}{response}, {letters}; Ctrl-C ends it"
+    failures = {
+        "DeadLetter": f"dead letters to {config.dead_letter.topic}",
+        "Block": "failures block their keys",
+        "Skip": "failures are skipped",
+        "Stop": "a failure stops it",
+    }[config.on_failure]
+    return f"{', '.join(config.topics)} -> {config.function}{response}, {failures}; Ctrl-C ends it"
 
 
 def _environment(spec: KafkaTriggerSpec, folders: tuple[Path, ...]) -> dict[str, str]:
@@ -119,7 +118,7 @@ def _environment(spec: KafkaTriggerSpec, folders: tuple[Path, ...]) -> dict[str,
 
 def _supervise(config: ConsumerConfig, workers: int, environment: dict[str, str], port: int) -> int:
     """Both processes until one of them ends or a signal comes; the exit code."""
-    with tempfile.TemporaryDirectory(prefix="kafkatrigger-") as folder, _signals() as stopped:
+    with _folder(config) as folder, _signals() as stopped:
         socket, configuration = f"{folder}/runtime.sock", Path(folder, "consumer.json")
         configuration.write_bytes(msgspec.json.encode(config))
         runtime = _start(environment, "kafkatrigger.runtime", "--socket", socket, "--workers", str(workers))
@@ -130,6 +129,8 @@ def _supervise(config: ConsumerConfig, workers: int, environment: dict[str, str]
             str(configuration),
             "--socket",
             socket,
+            "--control",
+            f"{folder}/control.sock",
             "--port",
             str(port),
         )
@@ -139,6 +140,14 @@ def _supervise(config: ConsumerConfig, workers: int, environment: dict[str, str]
         code = consumer.wait()
         runtime.terminate()
         return code or (0 if stopped else runtime.wait())
+
+
+def _folder(config: ConsumerConfig) -> tempfile.TemporaryDirectory[str]:
+    """Where the commands for dead letters and blocked keys find this run."""
+    try:
+        return new_run(config.namespace, config.name)
+    except (OSError, FolderError) as error:
+        raise click.ClickException(f"there is no place for the sockets of this run: {error}") from None
 
 
 def _start(environment: dict[str, str], module: str, *arguments: str) -> subprocess.Popen[bytes]:

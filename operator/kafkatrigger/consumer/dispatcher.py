@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from kafkatrigger.api.frames import Batch, Ordering, Record, Results
+from kafkatrigger.consumer.histogram import Histogram
 from kafkatrigger.consumer.lanes import Lane, Lanes
 from kafkatrigger.consumer.offsets import PARTITION, LaneId, lane_of
 from kafkatrigger.consumer.partition import Partition
@@ -106,8 +107,8 @@ class Worker:
         """By what workers are compared: one that is not attached comes last."""
         return not self.attached, self.held
 
-    def learn(self, count: int, sent: float, now: float, largest: int) -> None:
-        """Adapts the window to how long a message takes."""
+    def learn(self, count: int, sent: float, now: float, largest: int) -> float:
+        """Adapts the window to how long a message takes, which is returned in seconds."""
         each = (now - max(sent, self._answered_at)) / count
         self._answered_at = now
         known = self.seconds_each
@@ -115,12 +116,15 @@ class Worker:
         target = WINDOW_SECONDS / max(self.seconds_each, 1e-7)
         # At most doubled at a time: one quick answer is no promise.
         self.window = max(SMALLEST_WINDOW, min(int(target), self.window * 2, largest))
+        return each
 
 
 class Dispatcher:
     """Batches out, answers in."""
 
-    def __init__(self, ordering: Ordering, max_in_flight: int, lanes: Lanes) -> None:
+    def __init__(
+        self, ordering: Ordering, max_in_flight: int, lanes: Lanes, execution: Histogram | None = None
+    ) -> None:
         self._lanes = lanes
         lanes.over, lanes.spilled = self._release, self._forget_spilled
         self._ordering = ordering
@@ -129,6 +133,8 @@ class Dispatcher:
         self.workers: list[Worker] = []
         self.bytes = 0
         """Of all messages held."""
+        self.execution = execution or Histogram()
+        """Seconds of a worker's time for each message."""
 
     @property
     def held(self) -> int:
@@ -412,7 +418,7 @@ class Dispatcher:
             del worker.flights[flight.id]
             self.bytes -= flight.size
         largest = max(SMALLEST_WINDOW, self._max_in_flight // len(self.workers))
-        worker.learn(count, flight.sent, time.monotonic(), largest)
+        self.execution.observe(worker.learn(count, flight.sent, time.monotonic(), largest), count)
         return flight, records
 
     def _answered(self, number: int, flight: Flight, results: Results) -> list[Record]:

@@ -20,7 +20,8 @@ from kafkatrigger.consumer import blocked, intake, report
 from kafkatrigger.consumer.breaker import Breaker
 from kafkatrigger.consumer.control import Control
 from kafkatrigger.consumer.dispatcher import Chunk, Dispatcher, OutOfTurnError
-from kafkatrigger.consumer.health import Health
+from kafkatrigger.consumer.health import Health, Measures
+from kafkatrigger.consumer.histogram import Histogram
 from kafkatrigger.consumer.lanes import Lanes
 from kafkatrigger.consumer.offsets import position
 from kafkatrigger.consumer.outcomes import Outcomes
@@ -34,6 +35,7 @@ from kafkatrigger.consumer.runtime_link import (
     WorkerGone,
 )
 from kafkatrigger.consumer.source import Positions, Source
+from kafkatrigger.consumer.stall import STALL_SECONDS, Stall
 from kafkatrigger.consumer.stopping import Stopping
 from kafkatrigger.kafka import topics
 
@@ -95,6 +97,10 @@ class Engine:
         self._breaker = Breaker(config.breaker)
         self._outcomes = Outcomes(config, self._dispatcher, self._lanes, self._breaker, ports.outbox)
         self._outbox = self._outcomes.outbox
+        self._commit_seconds = Histogram()
+        health.measures = Measures(self._dispatcher.execution, self._outbox.latency, self._commit_seconds)
+        self._stall = Stall(config.timeout)
+        self._is_stalled = False
         self._rereader = ports.rereader(self._lanes, self._outcomes.read_again)
         self._link = ports.link
         self._stops = Stopping(self._lanes, ports.stopped)
@@ -263,10 +269,12 @@ class Engine:
         return now >= self._commit_at or is_awaited or (is_much and not outbox.full)
 
     def _commit(self, source: Source) -> None:
-        wrote = self._outbox.unacknowledged > 0
+        wrote, begin = self._outbox.unacknowledged > 0, time.monotonic()
         if self._outbox.commit(source, lambda: self._positions(list(source.partitions.values()))) and wrote:
             self._heard_at = time.monotonic()
         self._committed_at = time.monotonic()
+        if wrote:
+            self._commit_seconds.observe(self._committed_at - begin)
         self._commit_at = self._committed_at + COMMIT_INTERVAL[self._config.guarantee]
         self._lanes.committed()
         for partition in source.partitions.values():
@@ -373,6 +381,7 @@ class Engine:
         if source is not None:
             self._probe(source, now)
             self._look_for_redrive(source, now)
+            self._look_for_stall(source, now)
         problem = self._reason(source)
         crowded, lost = (source.stopped if source else 0), self._rereader.lost
         self._health.publish(report.status(self._parts, source, problem, crowded, lost))
@@ -382,6 +391,15 @@ class Engine:
             self._redrive_at = now + REDRIVE_INTERVAL
             with contextlib.suppress(KafkaException):  # brokers that do not answer are noticed by others
                 source.also(self._config.redrive_topic)
+
+    def _look_for_stall(self, source: Source, now: float) -> None:
+        """What is parked, and what people have stopped, does not count."""
+        in_flight = self._dispatcher.in_flight
+        ends = source.ends()
+        unread = any(end > partition.end for partition, end in ends.items() if not source.is_stopped(partition))
+        waits = (self._dispatcher.held > 0 or self._outbox.unacknowledged > 0 or unread) and not self._stops.point
+        progress = self._outbox.acknowledged.total(), sum(each.end for each in ends), self._outcomes.attempts.total()
+        self._is_stalled = self._stall.look(now, progress, waits and not self._breaker.open, in_flight > 0)
 
     def _reason(self, source: Source | None) -> tuple[str, str]:
         """The first that applies of what keeps messages from flowing."""
@@ -394,4 +412,9 @@ class Engine:
                 f"workers ended {self._deaths} times in a row before they started any message: look at the log of the "
                 "container runtime"
             )
-        return report.reason(self._parts, source)
+        reason = report.reason(self._parts, source)
+        if self._is_stalled and reason[0] == pod_status.CONSUMING:
+            return pod_status.STALLED, (
+                f"messages wait, and for {STALL_SECONDS:.0f} s none was finished: look at the logs of both containers"
+            )
+        return reason

@@ -2,18 +2,29 @@
 
 import threading
 import time
+from typing import NamedTuple
 
 from kafkatrigger.api import pod_status
 from kafkatrigger.api.pod_status import PodStatus
+from kafkatrigger.consumer.histogram import Histogram
 
 TICK_LIMIT = 60.0
 """Seconds without a tick after which the process is taken for hung. Broker reachability never ends a pod."""
+
+
+class Measures(NamedTuple):
+    """Histograms of the engine, in seconds."""
+
+    execution: Histogram
+    end_to_end: Histogram
+    commit: Histogram
 
 
 class Health:
     """Written by the engine's thread, read by the HTTP server's."""
 
     def __init__(self, trigger: str, group_id: str) -> None:
+        self.measures = Measures(Histogram(), Histogram(), Histogram())
         self._lock = threading.Lock()
         self._ticked = time.monotonic()
         self._status = PodStatus(trigger, False, pod_status.BROKER_UNREACHABLE, "the consumer is starting", group_id)

@@ -32,10 +32,12 @@ def runs(messages: Sequence[Message]) -> Iterator[list[Message] | Message]:
 
 
 def _runs(messages: list[Message]) -> Iterator[list[Message]]:
-    places = [(message.topic(), message.partition()) for message in messages]
-    if places.count(places[0]) == len(places):
+    numbers = [message.partition() for message in messages]
+    topics = [message.topic() for message in messages]
+    if numbers.count(numbers[0]) == topics.count(topics[0]) == len(messages):
         yield messages
         return
+    places = zip(topics, numbers, strict=True)
     for _, group in groupby(zip(places, messages, strict=True), lambda each: each[0]):
         yield [message for _, message in group]
 

@@ -90,6 +90,14 @@ class Journal:
                 counts[entry.outcome] += 1
         return counts
 
+    def ages(self) -> Iterator[tuple[int, int]]:
+        """Timestamps in milliseconds of the messages answered, with how many there are; of a batch its oldest stands for all."""
+        for entry in self.entries:
+            if isinstance(entry, Plain):
+                yield entry.records[0][2], len(entry.records)
+            elif entry.outcome:
+                yield entry.source[2], 1
+
     def waited(self) -> list[Output]:
         """Those for which somebody waits."""
         return [entry for entry in self.entries if isinstance(entry, Output) and entry.waited]

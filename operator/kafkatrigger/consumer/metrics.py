@@ -1,13 +1,14 @@
-"""Metrics of a consumer pod, read from its published status: the data path pays nothing for them."""
+"""Metrics of a consumer pod, read from its published status and its histograms: the data path pays next to nothing."""
 
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from kafkatrigger.api.pod_status import PodStatus
 from kafkatrigger.consumer.health import Health
+from kafkatrigger.consumer.histogram import Histogram
 
 _LABELS = ["namespace", "trigger"]
 
@@ -24,17 +25,33 @@ class StatusCollector(Collector):
         names = status.trigger.split("/", 1)
         yield _counter("kafkatrigger_messages", "Terminal messages.", names, "outcome", status.outcomes)
         yield _counter(
+            "kafkatrigger_attempts",
+            "Attempts that ended: succeeded, or why they failed.",
+            names,
+            "result",
+            status.attempts,
+        )
+        yield _counter(
             "kafkatrigger_worker_restarts", "Worker processes that ended.", names, "reason", status.worker_restarts
         )
         yield _gauge(
             "kafkatrigger_in_flight", "Messages handed to the runtime and not yet answered.", names, status.in_flight
         )
         yield _gauge("kafkatrigger_waiting", "Messages that wait for a retry or behind one.", names, status.waiting)
+        yield _gauge(
+            "kafkatrigger_parked_keys", "Keys that wait, for a retry or a decision.", names, status.parked_keys
+        )
+        yield _gauge("kafkatrigger_blocked_keys", "Keys that wait for a decision.", names, status.blocked_keys)
+        yield _gauge("kafkatrigger_breaker_open", "1 while too much fails to go on.", names, int(status.breaker_open))
         yield _gauge("kafkatrigger_ready", "1 while the pod is ready.", names, int(status.ready))
         rebalances = CounterMetricFamily("kafkatrigger_rebalances", "Changes of the assignment.", labels=_LABELS)
         rebalances.add_metric(names, status.rebalances)
         yield rebalances
         yield _lag(status, names)
+        for name, text, histogram in _histograms(self._health):
+            family = HistogramMetricFamily(name, text, labels=_LABELS)
+            family.add_metric(names, histogram.cumulative(), histogram.sum)
+            yield family
 
 
 def _counter(name: str, text: str, names: list[str], label: str, values: dict[str, int]) -> Metric:
@@ -57,9 +74,19 @@ def _lag(status: PodStatus, names: list[str]) -> Metric:
         labels=[*_LABELS, "kind", "topic", "partition"],
     )
     for partition in status.partitions:
+        where = partition.topic, str(partition.partition)
         if partition.lag is not None:
-            family.add_metric([*names, "committed", partition.topic, str(partition.partition)], partition.lag)
+            family.add_metric([*names, "committed", *where], partition.lag)
+        if partition.end is not None and partition.processed is not None:
+            family.add_metric([*names, "processed", *where], max(0, partition.end - partition.processed))
     return family
+
+
+def _histograms(health: Health) -> Iterator[tuple[str, str, Histogram]]:
+    measures = health.measures
+    yield "kafkatrigger_execution_seconds", "Time of a worker for each message.", measures.execution
+    yield "kafkatrigger_end_to_end_seconds", "From a message's timestamp to its response.", measures.end_to_end
+    yield "kafkatrigger_commit_seconds", "Time of a commit, with the acknowledgements it waits for.", measures.commit
 
 
 def registry(health: Health) -> CollectorRegistry:

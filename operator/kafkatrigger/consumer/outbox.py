@@ -33,6 +33,7 @@ from confluent_kafka.admin import AdminClient
 
 from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.consumer import probe, verdicts
+from kafkatrigger.consumer.histogram import Histogram
 from kafkatrigger.consumer.holding import Holding
 from kafkatrigger.consumer.journal import Journal
 from kafkatrigger.consumer.limits import Limits
@@ -124,6 +125,8 @@ class Outbox(ABC):
         """Held by what is not acknowledged."""
         self.acknowledged: Counter[str] = Counter()
         """Messages that became terminal, by outcome."""
+        self.latency = Histogram()
+        """Seconds from the timestamp of a message to the acknowledgement of its response."""
 
     # What the engine asks
 
@@ -311,6 +314,9 @@ class Outbox(ABC):
         """All of it is written for good."""
         self.bytes -= journal.size
         self.acknowledged.update(journal.counts())
+        now = time.time()
+        for timestamp, count in journal.ages():
+            self.latency.observe(max(0.0, now - timestamp / 1000), count)
         for output in journal.waited():
             self._callbacks.settled(output)
 

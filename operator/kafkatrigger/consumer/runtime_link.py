@@ -95,8 +95,12 @@ class _Connection:
 
     def send(self, data: bytes) -> None:
         """Sends now what the socket takes, the rest in `flush`."""
-        self._outgoing += data
-        self.flush()
+        sent = 0
+        if not self._outgoing:
+            with contextlib.suppress(OSError):  # it is full, or broken, which `receive` notices
+                sent = self.socket.send(data)
+        if sent < len(data):
+            self._outgoing += memoryview(data)[sent:]
 
     def flush(self) -> None:
         """Sends what waits. A broken connection is noticed by `receive`."""

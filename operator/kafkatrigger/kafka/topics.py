@@ -1,10 +1,11 @@
 """Topics: which exist, and making those that a trigger writes to."""
 
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigEntry, ConfigResource, NewTopic
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 METADATA_TIMEOUT = 5.0
 CREATE_TIMEOUT = 15.0
@@ -40,10 +41,11 @@ def missing_sentence(absent: Sequence[str]) -> str:
     return f"the source {noun} {names} {verb} not exist: create {them} or correct spec.source.topics"
 
 
-def create(admin: AdminClient, topic: str, partitions: int) -> str | None:
+def create(admin: AdminClient, topic: str, partitions: int, settings: Mapping[str, str] | None = None) -> str | None:
     """Creates the topic with the broker's default replication; a sentence where that failed, None where it exists now."""
+    new = NewTopic(topic, partitions, -1, config=dict(settings or {}))
     try:
-        admin.create_topics([NewTopic(topic, partitions, -1)], request_timeout=CREATE_TIMEOUT)[topic].result()
+        admin.create_topics([new], request_timeout=CREATE_TIMEOUT)[topic].result()
     except KafkaException as error:
         if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
             return None
@@ -53,7 +55,7 @@ def create(admin: AdminClient, topic: str, partitions: int) -> str | None:
 
 def ask_settings(admin: AdminClient, topic: str) -> Settings:
     """The topic's settings, asked without waiting. Needs the right to describe its configuration."""
-    resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+    resource = ConfigResource(ResourceType.TOPIC, topic)
     answer: Settings = admin.describe_configs([resource], request_timeout=CONFIG_TIMEOUT)[resource]
     return answer
 
@@ -64,3 +66,27 @@ def largest_batch(answer: Settings) -> int | None:
         return int(answer.result(0)["max.message.bytes"].value)
     except (KafkaException, TimeoutError, KeyError, ValueError):
         return None
+
+
+def settings(admin: AdminClient, topic: str) -> dict[str, str]:
+    """The settings of a topic, the broker's defaults included; none where the broker does not tell."""
+    try:
+        found = ask_settings(admin, topic).result()
+    except KafkaException:
+        return {}
+    return {name: entry.value for name, entry in found.items() if entry.value is not None}
+
+
+def ids(admin: AdminClient, names: Iterable[str]) -> dict[str, bytes]:
+    """What tells a topic from one of the same name that was there before. Those that the broker does not tell are left out."""
+    answers = admin.describe_topics(TopicCollection(sorted(names)), request_timeout=METADATA_TIMEOUT)
+    found = {}
+    for name, answer in answers.items():
+        try:
+            uuid = answer.result().topic_id
+        except KafkaException:
+            continue
+        high, low = uuid.get_most_significant_bits(), uuid.get_least_significant_bits()
+        if high or low:  # else the broker is older than they are
+            found[name] = struct.pack(">qq", high, low)
+    return found

@@ -4,10 +4,10 @@ A call gets one message of each lane, so that order per key needs no more than t
 message of every lane, then every lane's second, and so on. With `same_key` a call gets the messages as they come.
 """
 
-from collections import Counter
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from kafkatrigger.api.frames import Batch, Outcome, Record, Work
 
@@ -19,14 +19,13 @@ from .function import Batching, Message
 from .intake import Intake
 from .lanes import Lanes
 from .loading import Accepts, Function
-from .progress import Progress
+from .progress import Progress, in_run
 from .results import ResultStream
 
 _KEY: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, gc=False):
     """A message that a call gets."""
 
     index: int
@@ -55,9 +54,11 @@ class BatchExecution:
         self._failures = Failures(work, self._lanes)
         self._intake = Intake(work, accepts)
         self._encoder = ResultEncoder(work.value_format, work.key_format)
+        self._base = self._run = 0
 
     def run(self, batch: Batch) -> None:
         """Runs the records in calls, and sends their outcomes as calls end."""
+        self._base, self._run = self._progress.begin(batch), 0
         self._lanes.release(batch.sources, batch.released)
         self._results.begin(batch.id, batch.records)
         records = batch.records[:]
@@ -82,7 +83,7 @@ class BatchExecution:
         if not jobs:
             return
         try:
-            outcomes = self._outcomes(batch.id, len(records), jobs)
+            outcomes = self._outcomes(jobs)
         except InvalidResult as error:
             outcomes = [self._failures.of(error, job.source, job.record) for job in jobs]
         except BaseException as error:  # noqa: BLE001 - a function that calls sys.exit() has failed, no more
@@ -112,11 +113,12 @@ class BatchExecution:
             return None
         return Job(index, source, record, message)
 
-    def _outcomes(self, batch: int, size: int, jobs: list[Job]) -> list[Outcome]:
+    def _outcomes(self, jobs: list[Job]) -> list[Outcome]:
         """The outcomes of one call, during which all of its messages are started ones."""
-        base = self._progress.reserve(size)
+        base = in_run(self._base, self._run)
+        self._run += 1
         for slot, job in enumerate(jobs):
-            self._progress.start(slot, batch, base, job.index)
+            self._progress.words[slot] = base + job.index
         results = _checked(self._function([job.message for job in jobs]), len(jobs))
         return [self._outcome(job, result) for job, result in zip(jobs, results, strict=True)]
 
@@ -131,11 +133,11 @@ class BatchExecution:
 
 def calls(lanes: list[Hashable | None], size: int) -> list[list[int]]:
     """Indexes of messages in calls of at most `size`, none with two of one lane, lanes in order; None is no lane."""
-    seen: Counter[Hashable] = Counter()
+    seen: dict[Hashable, int] = {}
     rounds: list[list[int]] = []
     for index, lane in enumerate(lanes):
-        rank = seen[lane] if lane is not None else 0
-        seen[lane] += 1
+        rank = seen.get(lane, 0) if lane is not None else 0
+        seen[lane] = rank + 1
         if rank == len(rounds):
             rounds.append([])
         rounds[rank].append(index)

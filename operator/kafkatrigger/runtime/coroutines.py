@@ -10,8 +10,10 @@ import logging
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from time import monotonic
+from typing import Any, Final
 
 import msgspec
 
@@ -19,7 +21,7 @@ from kafkatrigger.api.frames import Batch, Failed, FrameBuffer, FrameError, Outc
 
 from .encode import ResultEncoder
 from .execution import NOT_RUN
-from .failures import Failures
+from .failures import OUTCOME_BYTES, Failures
 from .function import Message
 from .intake import Intake
 from .lanes import Lane, Lanes
@@ -31,14 +33,14 @@ from .progress import SLOTS, Progress
 SWEEP_SECONDS = 0.05
 BLOCKED_SECONDS = 0.5
 STREAK = 64
-"""Messages in a row that never wait, after which the event loop gets to all else."""
+"""Messages that may run in a row without waiting, until the event loop gets to all else."""
 WRITE_BUFFER = 4 << 20
 _KEY: Final = 4
 log = logging.getLogger("kafkatrigger.runtime")
 _batches = msgspec.msgpack.Decoder(Batch)
 
 Job = tuple[Batch, int, int, Record]
-"""A message: its batch, the first number of that in the progress table, index and record."""
+"""A message: its batch, number in the progress table, index and record."""
 Queue = tuple[Lane | None, deque[Job]]
 
 
@@ -56,12 +58,13 @@ class AsyncExecution:
     ) -> None:
         self._timeout = work.timeout_ms / 1000
         self._encoder = ResultEncoder(work.value_format, work.key_format)
-        self._outcome = self._outcome_of_items if is_async_generator(function) else self._outcome_of_result
-        self._function = function
+        self._function = _collecting(function) if is_async_generator(function) else function
         self._progress = progress
         self._outbox = outbox
         self._abort = abort
+        self._words = progress.words
         self._lanes = Lanes(work.ordering)
+        self._held = self._lanes.held
         self._failures = Failures(work, self._lanes)
         self._intake = Intake(work, accepts)
         self._queues: dict[Lane, deque[Job]] = {}
@@ -76,16 +79,15 @@ class AsyncExecution:
         self._closing = False
         self._loop = asyncio.get_running_loop()
         self._sweeping = self._loop.call_later(SWEEP_SECONDS, self._sweep)
-        self.beat = 0
-        """Grows while the event loop is not blocked."""
+        self._sweeps = 0
 
     def feed(self, batch: Batch) -> None:
         """Queues the records and starts what can start."""
         self._lanes.release(batch.sources, batch.released)
-        base = self._progress.reserve(len(batch.records))
+        base = self._progress.begin(batch)
         queues, ready, lane_of, sources = self._queues, self._ready, self._lanes.of, batch.sources
         for index, record in enumerate(batch.records):
-            job = (batch, base, index, record)
+            job = (batch, base + index, index, record)
             lane = lane_of(sources[record[0]], record[_KEY])
             if lane is None:
                 ready.append((None, deque((job,))))
@@ -94,8 +96,7 @@ class AsyncExecution:
             else:
                 queues[lane] = queue = deque((job,))
                 ready.append((lane, queue))
-        while ready and self._free:
-            self._start_runner(self._free.pop(), ready.popleft())
+        self._start_runners()
 
     async def close(self) -> None:
         """Cancels what runs, and waits for that; what does not let itself be cancelled is the supervisor's to end."""
@@ -109,14 +110,24 @@ class AsyncExecution:
         await asyncio.gather(*runners, return_exceptions=True)
         self._sweeping.cancel()
 
+    @property
+    def beat(self) -> int:
+        """Grows while no single message blocks the event loop."""
+        return self._sweeps + self._starts
+
     def running_slot(self) -> int | None:
         """The slot whose message the event loop executes at this moment. For another thread."""
         current = asyncio.current_task(self._loop)
         return next((slot for slot, runner in self._runners.copy().items() if runner is current), None)
 
-    def _start_runner(self, slot: int, queue: Queue) -> None:
-        self._runners[slot] = runner = self._loop.create_task(self._run(slot, queue))
-        runner.add_done_callback(self._on_end)
+    def _start_runners(self) -> None:
+        """Starts a few runners, and more of them when the event loop has got to all else."""
+        for _ in range(min(STREAK, len(self._ready), len(self._free))):
+            slot, queue = self._free.pop(), self._ready.popleft()
+            self._runners[slot] = runner = self._loop.create_task(self._run(slot, queue))
+            runner.add_done_callback(self._on_end)
+        if self._ready and self._free:
+            self._loop.call_soon(self._start_runners)
 
     def _on_end(self, runner: asyncio.Task[None]) -> None:
         """A runner ends when nothing is left to run. Should code of the user have cancelled it, the consumer must know."""
@@ -148,17 +159,19 @@ class AsyncExecution:
 
     async def _attempt(self, slot: int, job: Job) -> Outcome:
         """Runs one message to its outcome, whatever its code raises."""
-        batch, base, index, record = job
+        batch, number, _, record = job
         source = batch.sources[record[0]]
-        if not self._lanes.admits(source, record[_KEY]):
+        if self._held and not self._lanes.admits(source, record[_KEY]):
             return NOT_RUN
-        self._progress.start(slot, batch.id, base, index)
-        self._started[slot] = self._loop.time()
+        self._words[slot] = number
+        self._started[slot] = monotonic()
         outcome: Outcome = None
         try:
             message = self._intake.message(source, record)
             if message is not None:
-                outcome = self._failures.bounded(await self._outcome(message), source, record)
+                outcome = self._encoder.outcome(await self._function(message))
+                if type(outcome) is not bytes or len(outcome) > OUTCOME_BYTES:
+                    outcome = self._failures.bounded(outcome, source, record)
         except BaseException as error:
             if self._closing:
                 raise
@@ -167,29 +180,33 @@ class AsyncExecution:
                 outcome = self._failures.of(error, source, record)
         finally:
             self._started[slot] = 0.0
-            self._progress.words[slot] = 0
-        if slot in self._cancelled:
+            self._words[slot] = 0
+        if self._cancelled and slot in self._cancelled:
             self._cancelled.discard(slot)
             _forget_cancellation()
             failure = Failed("Timeout", "TimeoutError", overrun(self._timeout), False)
             outcome = self._failures.note(failure, source, record)
         return outcome
 
-    async def _outcome_of_result(self, message: Message) -> Outcome:
-        return self._encoder.outcome(await self._function(message))
-
-    async def _outcome_of_items(self, message: Message) -> Outcome:
-        return self._encoder.several([item async for item in self._function(message)])
-
     def _sweep(self) -> None:
         """Cancels what overran its timeout. Each message is told once."""
-        self.beat += 1
+        self._sweeps += 1
         self._sweeping = self._loop.call_later(SWEEP_SECONDS, self._sweep)
-        begin = self._loop.time() - self._timeout
+        begin = monotonic() - self._timeout
         for slot, runner in self._runners.items():
             if 0 < self._started[slot] <= begin and slot not in self._cancelled:
                 self._cancelled.add(slot)
                 runner.cancel()
+
+
+def _collecting(function: Function) -> Function:
+    """An async generator as a coroutine function that returns an ordinary generator."""
+
+    async def collect(message: Message) -> Generator[Any, None, None]:
+        items = [item async for item in function(message)]
+        return (item for item in items)
+
+    return collect
 
 
 def _forget_cancellation() -> None:
@@ -225,7 +242,10 @@ class BlockedLoop(threading.Thread):
 class _Connection(asyncio.Protocol):
     """The connection to the consumer: batches in, results out."""
 
-    def __init__(self, work: Work, function: Function, accepts: Accepts | None, progress: Progress) -> None:
+    def __init__(
+        self, connection: socket.socket, work: Work, function: Function, accepts: Accepts | None, progress: Progress
+    ) -> None:
+        self._socket = connection
         self._parameters = work, function, accepts, progress
         self._buffer = FrameBuffer()
         self.closed: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
@@ -234,7 +254,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.WriteTransport) -> None:  # type: ignore[override]
         transport.set_write_buffer_limits(high=WRITE_BUFFER)
         self._transport = transport
-        self._outbox = Outbox(transport.write)
+        self._outbox = Outbox(self._send)
         self.execution = AsyncExecution(*self._parameters, self._outbox, transport.abort)
 
     def data_received(self, data: bytes) -> None:
@@ -244,6 +264,14 @@ class _Connection(asyncio.Protocol):
         except (FrameError, msgspec.DecodeError) as error:
             log.warning("a connection was closed", extra={"error": repr(error)})
             self._transport.abort()
+
+    def _send(self, data: bytes) -> None:
+        """Sends at once what the socket takes: a transport may wait until the messages at hand have run."""
+        with suppress(OSError):  # BlockingIOError among them; the transport sees for itself what is wrong
+            if not self._transport.get_write_buffer_size():
+                data = data[self._socket.send(data) :]
+        if data:
+            self._transport.write(data)
 
     def pause_writing(self) -> None:
         self._outbox.pause()
@@ -261,7 +289,7 @@ async def serve(
     """Runs batches until the consumer closes the connection."""
     connection.setblocking(False)
     _, protocol = await asyncio.get_running_loop().create_connection(
-        lambda: _Connection(work, function, accepts, progress), sock=connection
+        lambda: _Connection(connection, work, function, accepts, progress), sock=connection
     )
     watch = BlockedLoop(protocol.execution, progress)
     watch.start()

@@ -49,7 +49,10 @@ class ResultEncoder:
         Runs generators, and so lets any exception of the user's code pass; a `Failure` is raised as one.
         """
         if type(result) in self.plain:
-            return self._plain(result)
+            try:
+                return self.plain_value(result)
+            except (TypeError, ValueError):
+                return self.value(result)
         if isinstance(result, GeneratorType):
             return self.several(result)
         if type(result) is Failure:
@@ -57,12 +60,6 @@ class ResultEncoder:
         if isinstance(result, list) and result and type(result[0]) is Result:
             return _combined([self._output(item) for item in _only_results(result)])
         return None if result is None else _combined([self._output(result)])
-
-    def _plain(self, result: Any) -> bytes:
-        try:
-            return self.plain_value(result)
-        except (TypeError, ValueError):
-            return self.value(result)
 
     def several(self, items: Iterable[Any]) -> Outcome:
         """The outcome for what a generator yields."""

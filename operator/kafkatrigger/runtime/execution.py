@@ -42,7 +42,7 @@ class Execution:
         room = FLUSH_BYTES
         outcome: Outcome
         lanes.release(sources, batch.released)
-        base = self._progress.begin(batch.id, len(batch.records))
+        base = self._progress.begin(batch)
 
         for number, record in enumerate(batch.records, base):
             words[0] = number

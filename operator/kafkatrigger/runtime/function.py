@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -113,4 +114,6 @@ def batch(*, size: int = 100, same_key: bool = False) -> Callable[[AnyFunction],
 
 def batching_of(function: Any) -> Batching | None:
     """What `batch` said of a function; None for one that takes single messages."""
+    while isinstance(function, partial):
+        function = function.func
     return getattr(function, "__kafkatrigger_batch__", None)

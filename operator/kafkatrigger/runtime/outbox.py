@@ -2,26 +2,30 @@
 
 import asyncio
 from collections.abc import Callable
+from time import monotonic
 
 from kafkatrigger.api import frames
 from kafkatrigger.api.frames import Outcome, Results
 
 from .encode import outcome_size
-from .results import FLUSH_BYTES
+from .results import EARLY_SECONDS, FLUSH_BYTES
 
 INTERVAL = 0.003
 """Seconds between two sendings, at least: under load a frame carries what finished in that time."""
 
 
 class Outbox:
-    """Collects outcomes and sends them soon: at once after a rest, else with those that finish in the same interval."""
+    """Collects outcomes and sends them soon: at once after a rest, else with those that finish in the same interval.
+
+    The timer for that is late when the event loop is busy, and so the next outcome looks at the clock as well.
+    """
 
     def __init__(self, write: Callable[[bytes], None]) -> None:
         self._write = write
         self._loop = asyncio.get_running_loop()
         self._parts: dict[int, tuple[list[int], list[Outcome]]] = {}
         self._bytes = 0
-        self._last = 0.0
+        self._last = self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._room = asyncio.Event()
         self._room.set()
@@ -35,10 +39,11 @@ class Outbox:
             self._parts[batch] = part = ([], [])
             if self._timer is None:
                 self._timer = self._loop.call_at(self._last + INTERVAL, self.flush)
+                self._due = monotonic() + EARLY_SECONDS
         part[0].append(index)
         part[1].append(outcome)
         self._bytes += len(outcome) if type(outcome) is bytes else outcome_size(outcome)
-        if self._bytes > FLUSH_BYTES:
+        if self._bytes > FLUSH_BYTES or monotonic() > self._due:
             self.flush()
 
     def flush(self) -> None:

@@ -99,7 +99,7 @@ def sent(path: Path, content: bytes, *, end: bool = True) -> bytes:
 
 
 def test_the_engine_s_thread_executes_requests(path: Path, engine: Engine) -> None:
-    requests = [ListBlocked(), ResolveBlocked("retry", [BlockedRef("t", 1, 2)]), Resume()]
+    requests: list[Request] = [ListBlocked(), ResolveBlocked("retry", [BlockedRef("t", 1, 2)]), Resume()]
     assert [asked(path, each).count for each in requests] == [1, 1, 1]
     assert engine.seen == requests
     assert engine.threads == {"engine"}

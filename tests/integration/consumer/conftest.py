@@ -5,7 +5,15 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.broker import HostBroker
+from tests.soak.sessions import QUICK_SESSIONS
 from tests.support.topics import Topics
+
+
+@pytest.fixture(scope="package")
+def broker() -> Iterator[HostBroker]:
+    """A broker for this folder: tests make topics and groups of their own."""
+    with HostBroker(properties=QUICK_SESSIONS) as running:
+        yield running
 
 
 @pytest.fixture

@@ -95,18 +95,18 @@ class Data(Connection):
     def run_side_by_side(self, *values: Any, batch: int = 1, **options: Any) -> list[Outcome]:
         """`run` for a function that finishes messages in any order: the outcomes in the order of messages."""
         self.send(batch_of(*values, batch=batch, **options))
-        outcomes = dict(self.outcomes_as_they_come(len(values), batch))
-        assert len(outcomes) == len(values)
-        return [outcomes[index] for index in range(len(values))]
+        outcomes = dict(self.outcomes_as_they_come(len(values)))
+        return [outcomes[batch, index] for index in range(len(values))]
 
-    def outcomes_as_they_come(self, count: int, batch: int = 1) -> list[tuple[int, Outcome]]:
-        """Index and outcome of so many messages of a batch, in the order in which they finished."""
-        outcomes: list[tuple[int, Outcome]] = []
+    def outcomes_as_they_come(self, count: int) -> list[tuple[tuple[int, int], Outcome]]:
+        """Batch and index, and outcome, of so many messages, in the order in which they finished."""
+        outcomes: list[tuple[tuple[int, int], Outcome]] = []
         while len(outcomes) < count:
             results = self.expect(Results)
-            assert results.batch == batch
             assert results.indexes is not None
-            outcomes += zip(results.indexes, results.outcomes, strict=True)
+            names = [(results.batch, index) for index in results.indexes]
+            outcomes += zip(names, results.outcomes, strict=True)
+        assert len(dict(outcomes)) == count
         return outcomes
 
 

@@ -208,6 +208,21 @@ async def block() -> None:
     time.sleep(1000)
 
 
+async def count_large() -> str:
+    """A large result, and a byte in a file for each."""
+    with Path("counted").open("a") as file:
+        file.write(".")
+    return "x" * 300_000
+
+
+async def spin_until_answered() -> str:
+    """Never waits, and takes some time until a test has its first results."""
+    if Path("answered").exists():
+        return "answered"
+    time.sleep(0.01)
+    return "not yet"
+
+
 ASYNC_ACTIONS: dict[Any, Callable[[], Any]] = {
     "swallow": swallow,
     "end late": end_late,
@@ -215,6 +230,8 @@ ASYNC_ACTIONS: dict[Any, Callable[[], Any]] = {
     "cancel its task": cancel_its_task,
     "inner timeout": inner_timeout,
     "block": block,
+    "large counted": count_large,
+    "spin until answered": spin_until_answered,
 }
 
 

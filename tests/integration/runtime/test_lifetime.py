@@ -3,6 +3,8 @@
 import os
 import signal
 
+import pytest
+
 from tests.integration.runtime.client import PATIENCE, Runtime, batch_of
 from tests.support.waiting import until
 
@@ -71,12 +73,15 @@ def test_a_second_signal_ends_the_runtime_at_once(runtime: Runtime) -> None:
     assert not any(_exists(pid) for pid in pids)
 
 
-def test_a_worker_does_not_mind_signals(runtime: Runtime) -> None:
-    _, data = runtime.start_session("obedient")
+@pytest.mark.parametrize("function", ["obedient", "asynchronous"])
+def test_a_worker_does_not_mind_signals(runtime: Runtime, function: str) -> None:
+    _, data = runtime.start_session(function)
     (pid,) = runtime.worker_pids()
+    run = data.run if function == "obedient" else data.run_side_by_side
+    assert run("pid") == [b"%d" % pid]
     for number in (signal.SIGTERM, signal.SIGINT):
         os.kill(pid, number)
-    assert data.run("pid") == [b"%d" % pid]
+    assert run("pid", batch=2) == [b"%d" % pid]
 
 
 def test_workers_die_with_the_supervisor(runtime: Runtime) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kafkatrigger import Result
+from kafkatrigger import Failure, Permanent, Result, Retriable
 from kafkatrigger.api.frames import Format, Outcome, Output, Outputs
 from kafkatrigger.runtime.encode import InvalidResult, ResultEncoder, outcome_size
 
@@ -96,6 +96,19 @@ def test_a_generator_that_raises_is_a_failing_function() -> None:
 
     with pytest.raises(KeyError):
         encode(generate())
+
+
+def test_a_failure_is_raised_as_what_it_is() -> None:
+    with pytest.raises(Retriable, match="not now"):
+        encode(Failure("not now"))
+    with pytest.raises(Permanent, match="no such sensor"):
+        encode(Failure("no such sensor", permanent=True))
+    cause = KeyError("x")
+    with pytest.raises(Retriable) as caught:
+        encode(item for item in [1, Failure(cause)])
+    assert caught.value.__cause__ is cause
+    with pytest.raises(Permanent):
+        encode(Failure(Permanent("never")))
 
 
 def test_text_and_bytes() -> None:

@@ -1,0 +1,121 @@
+"""The broker as the benchmarks see it: fill, watch, read. What is measured is measured here, never in a contestant."""
+
+import uuid
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import orjson
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from benchmarks.cases import PARTITIONS
+from benchmarks.history import History
+from benchmarks.loads import Load, records
+from tests.support.waiting import until
+
+CHUNK = 10_000
+READ_BATCH = 1000
+QUIET = 2.0
+"""Seconds without a message after which a topic counts as read."""
+
+
+class Kafka:
+    """Topics of one broker."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self.bootstrap = bootstrap
+        self._common: dict[str, Any] = {"bootstrap.servers": bootstrap, "log_level": 2}
+        self._admin = AdminClient(self._common)
+        self._watchers: dict[str, Consumer] = {}
+        """A client for each topic: one that has met a topic too early may never see that it has leaders by now."""
+
+        self._filled: dict[Load, str] = {}
+
+    def create(self) -> str:
+        """A new topic."""
+        name = f"bench-{uuid.uuid4().hex[:8]}"
+        self._admin.create_topics([NewTopic(name, PARTITIONS, 1)])[name].result()
+        until(lambda: self._has_leaders(name), what=f"leaders of {name}")
+        return name
+
+    def _has_leaders(self, topic: str) -> bool:
+        partitions = self._admin.list_topics(topic, timeout=10).topics[topic].partitions
+        return len(partitions) == PARTITIONS and all(each.leader >= 0 for each in partitions.values())
+
+    def delete(self, topic: str) -> None:
+        """Deletes a topic."""
+        if watcher := self._watchers.pop(topic, None):
+            watcher.close()
+        self._admin.delete_topics([topic])[topic].result()
+
+    def filled(self, load: Load) -> str:
+        """A topic with these messages; the one that was filled before when there is one."""
+        if load not in self._filled:
+            self._filled[load] = self.create()
+            self._fill(self._filled[load], load)
+        return self._filled[load]
+
+    def forget(self) -> None:
+        """Deletes what was filled."""
+        for topic in self._filled.values():
+            self.delete(topic)
+        self._filled.clear()
+
+    def _fill(self, topic: str, load: Load) -> None:
+        options = {"linger.ms": 50, "batch.size": 1_000_000, "queue.buffering.max.messages": 4 * CHUNK}
+        producer = Producer({**self._common, **options, "partitioner": "murmur2_random"})
+        rest = records(load)
+        while chunk := list(islice(rest, CHUNK)):
+            assert producer.produce_batch(topic, chunk) == len(chunk)
+            while len(producer) > 2 * CHUNK:
+                producer.poll(0.01)
+        assert producer.flush(120) == 0
+
+    def ends(self, topic: str) -> dict[int, int]:
+        """The end of the log of each partition."""
+        if topic not in self._watchers:
+            self._watchers[topic] = Consumer({**self._common, "group.id": "watcher"})
+        watcher = self._watchers[topic]
+        wheres = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        return {where.partition: watcher.get_watermark_offsets(where, timeout=10)[1] for where in wheres}
+
+    def group(self, name: str) -> "Group":
+        """A consumer group, to look at."""
+        return Group(self._common, name)
+
+    def read(self, topic: str) -> Iterator[list[Message]]:
+        """All committed messages that there are, in batches; those of a partition in their order."""
+        consumer = Consumer({**self._common, "group.id": "reader", "isolation.level": "read_committed"})
+        try:
+            consumer.assign([TopicPartition(topic, number, 0) for number in range(PARTITIONS)])
+            while messages := consumer.consume(READ_BATCH, QUIET):
+                yield messages
+        finally:
+            consumer.close()
+
+    def history(self, topic: str, history: History) -> History:
+        """The history with all responses of a topic."""
+        for messages in self.read(topic):
+            for message in messages:
+                history.add(message.key(), orjson.loads(message.value())["n"])
+        return history
+
+
+class Group:
+    """The committed offsets of a group; it never joins it."""
+
+    def __init__(self, common: dict[str, Any], name: str) -> None:
+        self._consumer = Consumer({**common, "group.id": name, "isolation.level": "read_uncommitted"})
+
+    def committed(self, topic: str) -> dict[int, int]:
+        """By partition; 0 where nothing is committed or the coordinator is not there yet."""
+        wheres = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        try:
+            return {each.partition: max(0, each.offset) for each in self._consumer.committed(wheres, timeout=10)}
+        except KafkaException:
+            return dict.fromkeys(range(PARTITIONS), 0)
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self._consumer.close()

@@ -1,0 +1,140 @@
+"""A trigger's consumers, and running a program beside each of them: in their pods, or on this machine.
+
+On a cluster that is `kubectl exec`: who asks is whoever kubectl says, with any way to log in that it knows, and
+Kubernetes decides whether that person may. The program reads one line and writes one line, and nothing of it is secret
+to somebody who may exec into the container.
+"""
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import msgspec
+
+from kafkatrigger.api import control
+from kafkatrigger.api.consumer_config import CONFIG_PATH, CONTROL_SOCKET
+from kafkatrigger.cli.local import runs_of
+from kafkatrigger.controller.names import selector_text
+from kafkatrigger.controller.pods import pod
+
+CONTAINER = "consumer"
+DEFAULT_NAMESPACE = "default"
+"""Of a trigger on this machine."""
+
+
+class ReachError(click.ClickException):
+    """A consumer cannot be asked; the message says which one, why, and what to do."""
+
+
+class Place(NamedTuple):
+    """Where a trigger runs, as the command line says it."""
+
+    name: str
+    namespace: str | None
+    context: str | None
+    kubeconfig: str | None
+    local: bool
+
+
+class Consumer(NamedTuple):
+    """One consumer of a trigger."""
+
+    name: str
+    run: Callable[[Sequence[str], bytes], bytes]
+    """`python -m` with these arguments where the consumer is; standard input and output. ReachError."""
+    socket: str
+    config: str
+
+    def ask(self, request: control.Request) -> control.Answer:
+        """The answer of the running consumer; ReachError where there is none."""
+        line = self.run(
+            ["kafkatrigger.consumer.control", "--socket", self.socket], msgspec.json.encode(request) + b"\n"
+        )
+        try:
+            return msgspec.json.decode(line, type=control.Answer)
+        except msgspec.DecodeError as error:
+            raise ReachError(f"{self.name} does not answer as a consumer of this version: {error}") from None
+
+
+def consumers(place: Place) -> list[Consumer]:
+    """Those that can be asked now, at least one; a warning names the others. ReachError where there are none."""
+    found = list(_on_this_machine(place) if place.local else _on_the_cluster(place))
+    if not found:
+        raise ReachError(_nobody(place))
+    return found
+
+
+def _nobody(place: Place) -> str:
+    if place.local:
+        return f"no `kafkatrigger run` of the trigger {place.name} runs on this machine as this user (namespace {_local(place)})"
+    return (
+        f"no consumer pod of the trigger {place.name} runs in namespace {place.namespace or 'of the context'}: "
+        "is the name right, is the trigger suspended or scaled to zero?"
+    )
+
+
+def _local(place: Place) -> str:
+    return place.namespace or DEFAULT_NAMESPACE
+
+
+def _on_this_machine(place: Place) -> Iterator[Consumer]:
+    for folder in runs_of(_local(place), place.name):
+        path = folder / "control.sock"
+        if _listens(path):
+            yield Consumer(f"run {folder.name}", _run_here, str(path), str(folder / "consumer.json"))
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(5)
+        try:
+            connection.connect(str(path))
+        except OSError:
+            return False
+        return True
+
+
+def _run_here(arguments: Sequence[str], stdin: bytes) -> bytes:
+    return _output([sys.executable, "-m", *arguments], stdin)
+
+
+def _on_the_cluster(place: Place) -> Iterator[Consumer]:
+    kubectl = _kubectl(place)
+    selector = f"--selector={selector_text(place.name)}"
+    for body in json.loads(_output([*kubectl, "get", "pods", selector, "--output=json"], b""))["items"]:
+        found = pod(body)
+        if found.answers:
+            yield Consumer(found.name, _in_pod(kubectl, found.name), CONTROL_SOCKET, CONFIG_PATH)
+        else:
+            click.echo(f"pod {found.name} does not run: it was not asked", err=True)
+
+
+def _kubectl(place: Place) -> list[str]:
+    options = {"namespace": place.namespace, "context": place.context, "kubeconfig": place.kubeconfig}
+    return ["kubectl", *(f"--{name}={value}" for name, value in options.items() if value)]
+
+
+def _in_pod(kubectl: Sequence[str], name: str) -> Callable[[Sequence[str], bytes], bytes]:
+    def run(arguments: Sequence[str], stdin: bytes) -> bytes:
+        where = ["exec", "--stdin", f"--container={CONTAINER}", name, "--"]
+        return _output([*kubectl, *where, "python", "-m", *arguments], stdin)
+
+    return run
+
+
+def _output(command: Sequence[str], stdin: bytes) -> bytes:
+    """Standard output; what goes to standard error goes to the person at once."""
+    try:
+        result = subprocess.run(command, input=stdin, stdout=subprocess.PIPE, check=False)
+    except FileNotFoundError:
+        raise ReachError(
+            f"{command[0]} is not installed: install it, or use --local (or --brokers, for dead letters)"
+        ) from None
+    if result.returncode:
+        raise ReachError(f"{' '.join(command[:2])} failed with exit code {result.returncode}, see above")
+    return result.stdout

@@ -1,0 +1,23 @@
+"""Whether messages have stopped to flow though nothing names itself as the cause. Pure."""
+
+STALL_SECONDS = 15.0
+"""Without a message that becomes terminal, while something waits."""
+
+
+class Stall:
+    """Looks at the flow now and then. Slow work is no stall: an attempt has its timeout to come to an end."""
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._progress: object = None
+        self._since: float | None = None
+        """Since when something waits without progress."""
+
+    def look(self, now: float, progress: object, waits: bool, runs: bool) -> bool:
+        """Whether the flow has stopped. `progress` is anything that differs when a message became terminal or was read,
+        `waits` says whether anything that is not parked could go on, `runs` whether a worker has messages.
+        """
+        if progress != self._progress or not waits or self._since is None:
+            self._progress, self._since = progress, now
+        patience = STALL_SECONDS + (self._timeout if runs else 0.0)
+        return now - self._since >= patience
