@@ -239,7 +239,6 @@ class GroupConsumer(_Consumer):
         self._on[what](self, [TopicPartition(*place)])
         self.generation += 1
         if what == "revoke":
-            broker.history.interruptions[place] += 1
             if broker.owners.get(place) is self:
                 del broker.owners[place]
             heir = self.heirs.pop(place)
@@ -247,8 +246,6 @@ class GroupConsumer(_Consumer):
                 broker.give(place, heir)
             else:
                 broker.assigning.discard(place)
-        elif what == "lost":
-            broker.history.interruptions[place] += 1
 
     def incremental_assign(self, places: list[TopicPartition]) -> None:
         for each in places:

@@ -282,7 +282,7 @@ class Runtime:
             return
         is_final = True
         if isinstance(outcome, Failed):
-            self.history.blame(job.id, not (isinstance(event, WorkerGone) and event.exited is None))
+            self.history.blame(job.id)
             is_final = outcome.permanent or job.record[3] >= self._attempts
             message.given_up = message.given_up or (is_final and self._on_failure == "Skip")
             is_final = is_final and self._on_failure in ("DeadLetter", "Skip")

@@ -41,7 +41,7 @@ from tests.simulation.runtime import Runtime
 REST = 150.0
 """Seconds of simulated time in which everything has to come to rest once the trouble is over."""
 
-TURNS = 4000
+TURNS = 15000
 """And turns."""
 
 BATCH = 500
@@ -358,7 +358,6 @@ class World:
                 if owner is pod.member:
                     del self.broker.owners[place]
                     self.broker.assigning.discard(place)
-                    self.history.interruptions[place] += 1
         own = f"group.{pod.number}"
         for producer in [producer for producer in self.broker.pending if producer.id == own]:
             producer._forget()
@@ -387,7 +386,6 @@ class World:
             self.history.say(f"somebody decides {action} about {message}")
             message.skipped = message.skipped or action == "skip"
             message.forgiven += 1
-            message.blamed_before = message.blamed
         pod.control.waiting.append((ResolveBlocked(action, keys), lambda _: None))
 
     def _resumed(self, answer: Any) -> None:

@@ -201,8 +201,11 @@ class Lanes:
         return self.bytes > self._memory or self.waiting > self._most
 
     def _spill(self, lane: Lane) -> None:
-        """Drops what of the lane need not be in memory: all of a blocked one, else all but the first message."""
-        kept = 0 if lane.state != RETRYING else 1
+        """Drops what of the lane need not be in memory: all of a blocked one, else all but the first message, and what
+        comes before one that has used up attempts, which the log knows nothing of.
+        """
+        tried = [index for index, record in enumerate(lane.records) if record[3] > 1]
+        kept = 0 if lane.state != RETRYING else 1 + max(tried, default=0)
         dropped = lane.records[kept:]
         if dropped:
             lane.attempts = dropped[0][3] - 1
