@@ -235,6 +235,9 @@ class GroupConsumer(_Consumer):
     def _told(self, what: str, place: Place) -> None:
         broker = self._broker
         if what != "assign" and place not in self._positions:
+            if what == "revoke":
+                self.heirs.pop(place, None)
+                broker.assigning.discard(place)
             return
         self._on[what](self, [TopicPartition(*place)])
         self.generation += 1

@@ -104,14 +104,16 @@ class Lane(msgspec.Struct, eq=False):
         return bool(self.records) and self.is_at_rest
 
     def parked(self, until: int) -> Parked | None:
-        """What a commit says of it. Where messages were read up to `until`, all of its messages up to there are open."""
-        first = self.first
-        if first is None:
+        """What a commit says of it, None for nothing. Where messages were read up to `until`, all of its messages up to there
+        are open.
+        """
+        first, until = self.first, max(until, self.restored_until)
+        if first is None or first >= until:  # what it may have outside memory was not read yet
             return None
         attempts = next(
             (each[3] - 1 for each in (*self.taken[:1], *self.records[:1]) if each[1] == first), self.attempts
         )
-        return Parked(self.id, first, max(until, self.restored_until, first + 1), attempts, self.state)
+        return Parked(self.id, first, until, attempts, self.state)
 
 
 class Lanes:
