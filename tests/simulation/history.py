@@ -1,7 +1,7 @@
 """What happened to each message, and whether it may: the promises, checked at every step."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from kafkatrigger.api.frames import Ordering
 from kafkatrigger.consumer.offsets import LaneId, Position, lane_of
@@ -12,7 +12,7 @@ Id = tuple[str, int, int]
 """Topic, partition, offset."""
 
 
-class Violation(AssertionError):
+class BrokenPromiseError(AssertionError):
     """A promise was broken."""
 
 
@@ -65,9 +65,10 @@ class History:
         self._responds = responds
         self.known: dict[Id, Known] = {}
         self.lines: list[tuple[float, str]] = []
-        self.now = lambda: 0.0
+        self.now: Callable[[], float] = float
         self._unproven: dict[Place, dict[int, Known]] = defaultdict(dict)
-        self._running: dict[tuple[Place, LaneId], dict[object, Known]] = defaultdict(dict)
+        self._running: dict[tuple[Place, LaneId], dict[tuple[object, object], Known]] = defaultdict(dict)
+        """By lane, what runs at which worker of which pod."""
         self._resolved: dict[tuple[object, Place, LaneId], int] = {}
         """By assignment and lane, the highest offset of which the engine knows a final outcome."""
         self._starts: dict[tuple[object, Place, int], Position] = {}
@@ -83,7 +84,7 @@ class History:
 
     def fail(self, sentence: str) -> None:
         self.say(f"VIOLATION {sentence}")
-        raise Violation(sentence)
+        raise BrokenPromiseError(sentence)
 
     # The source
 

@@ -11,7 +11,18 @@ from functools import partial
 from itertools import groupby
 
 from kafkatrigger.api.consumer_config import OnFailure
-from kafkatrigger.api.frames import Batch, Failed, NotRun, Ordering, Outcome, Output, Outputs, Record, Results, WorkerExited
+from kafkatrigger.api.frames import (
+    Batch,
+    Failed,
+    NotRun,
+    Ordering,
+    Outcome,
+    Output,
+    Outputs,
+    Record,
+    Results,
+    WorkerExited,
+)
 from kafkatrigger.consumer.runtime_link import Event, RuntimeJoined, WorkerAnswered, WorkerAttached, WorkerGone
 from tests.simulation.clock import Clock
 from tests.simulation.history import History, Id
@@ -152,12 +163,11 @@ class Worker:
         where = [(job.batch.id, job.index) for job in suspects]
         is_known = runtime.rng.random() > runtime.silent
         exited = WorkerExited(self.number, reason, "as planned", where) if is_known else None  # type: ignore[arg-type]
-        if is_known and (len(suspects) == 1 or reason == "Timeout"):
-            blamed = suspects
-        else:
-            blamed = self.running if not is_known else []
+        told: list[tuple[Job, Outcome]] = []
+        if not is_known or len(suspects) == 1 or reason == "Timeout":
+            told = [(job, FAILURE) for job in (suspects if is_known else self.running)]
         self.stop()
-        runtime.inbox.append((WorkerGone(self.number, exited), [(job, FAILURE) for job in blamed]))
+        runtime.inbox.append((WorkerGone(self.number, exited), told))
         runtime.clock.schedule(runtime.rng.uniform(0.01, 0.1), partial(self.start, runtime.session))
 
     def stop(self) -> None:
@@ -220,10 +230,10 @@ class Runtime:
         """The runtime as a whole ends, and comes back."""
         self.session += 1
         for worker in self.workers:
-            was_alive, blamed = worker.is_alive, [(job, FAILURE) for job in worker.running]
-            if was_alive:
+            told: list[tuple[Job, Outcome]] = [(job, FAILURE) for job in worker.running]
+            if worker.is_alive:
                 worker.stop()
-                self.inbox.append((WorkerGone(worker.number, None), blamed))
+                self.inbox.append((WorkerGone(worker.number, None), told))
         session = self.session
         self.clock.schedule(0.1, lambda: self._join() if session == self.session else None)
 

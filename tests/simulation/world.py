@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -33,9 +34,10 @@ from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.ports import Ports
 from kafkatrigger.consumer.source import Source
 from kafkatrigger.consumer.start import Policy
+from kafkatrigger.kafka import topics
 from tests.simulation.broker import DEAD_LETTERS, RESPONSES, Broker, GroupConsumer, Killed, Produced, Producer, Reader
 from tests.simulation.clock import Clock
-from tests.simulation.history import History, Place, Violation
+from tests.simulation.history import BrokenPromiseError, History
 from tests.simulation.runtime import Runtime
 
 REST = 150.0
@@ -120,7 +122,7 @@ class Pod:
         )
         ports = Ports(
             missing=lambda: None,
-            source=self._source,  # type: ignore[arg-type]
+            source=self._source,
             outbox=self._outbox,
             rereader=lambda lanes, deliver: rereading.Rereader({}, cfg.ordering, lanes, deliver),
             link=self.runtime,  # type: ignore[arg-type]
@@ -198,7 +200,7 @@ class World:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.rng = rng = random.Random(seed)  # noqa: S311
+        self.rng = rng = random.Random(seed)
         self.config = config(rng)
         self.is_async = rng.random() < 0.4
         self.workers = rng.choice([1, 1, 2, 4])
@@ -222,7 +224,7 @@ class World:
         self._silent = rng.choice([0.0, 0.0, 0.3])
 
     def run(self) -> None:
-        """Violation where a promise is broken."""
+        """BrokenPromiseError where a promise is broken."""
         with self._patched():
             self._start_pod()
             self._append(self.rng.randint(10, 60))
@@ -239,7 +241,7 @@ class World:
         random.seed(self.seed)
         clock = self.clock
         with ExitStack() as stack:
-            for patch in (
+            patches: tuple[Any, ...] = (
                 mock.patch.object(time, "monotonic", clock.monotonic),
                 mock.patch.object(time, "time", clock.time),
                 mock.patch.object(time, "sleep", clock.sleep),
@@ -251,11 +253,12 @@ class World:
                 mock.patch.object(source, "Consumer", lambda settings: self._current.connect(settings)),
                 mock.patch.object(source, "AdminClient", _nothing),
                 mock.patch.object(source, "Membership", _nothing),
-                mock.patch.object(source.topics, "ids", lambda *_: {}),
+                mock.patch.object(topics, "ids", lambda *_: {}),
                 mock.patch.object(rereading, "Consumer", lambda _: Reader(self.broker, self._current.port)),
                 mock.patch.object(at_least_once, "Producer", self._producer),
                 mock.patch.object(exactly_once, "Producer", self._producer),
-            ):
+            )
+            for patch in patches:
                 stack.enter_context(patch)
             yield
 
@@ -325,6 +328,9 @@ class World:
     def _assign(self) -> None:
         """What nobody has is given to somebody."""
         members = [pod.member for pod in self.pods if pod.member is not None]
+        for place in [place for place, owner in self.broker.owners.items() if not owner.alive]:
+            del self.broker.owners[place]
+            self.broker.assigning.discard(place)
         for place in sorted(self.broker.logs):
             if place not in self.broker.owners and place not in self.broker.assigning and members:
                 self.broker.give(place, self.rng.choice(members))
@@ -376,11 +382,13 @@ class World:
 
     def _ask_people(self, action: str) -> None:
         for pod in self.pods:
-            pod.control.waiting.append((ListBlocked(), lambda answer, pod=pod: self._decide(pod, action, answer)))
+            pod.control.waiting.append((ListBlocked(), partial(self._decide, pod, action)))
             pod.control.waiting.append((Resume(), self._resumed))
 
     def _decide(self, pod: Pod, action: Any, answer: Any) -> None:
-        keys = [BlockedRef(each.topic, each.partition, each.offset) for each in answer.blocked if self.rng.random() < 0.7]
+        keys = [
+            BlockedRef(each.topic, each.partition, each.offset) for each in answer.blocked if self.rng.random() < 0.7
+        ]
         for each in keys:
             message = self.history.known[(each.topic, each.partition, each.offset)]
             self.history.say(f"somebody decides {action} about {message}")
@@ -425,20 +433,25 @@ class World:
     def _is_at_rest(self) -> bool:
         broker = self.broker
         return all(pod.is_at_rest for pod in self.pods) and all(
-            place in broker.offsets and broker.position(place).watermark == log.end for place, log in broker.logs.items()
+            place in broker.offsets and broker.position(place).watermark == log.end
+            for place, log in broker.logs.items()
         )
 
     def _unrest(self) -> str:
         pods = []
         for pod in self.pods:
             engine = pod.engine
-            lanes = [(lane.id, lane.partition.name, [record[1] for record in lane.records], lane) for lane in engine._lanes]
+            lanes = [
+                (lane.id, lane.partition.name, [record[1] for record in lane.records], lane) for lane in engine._lanes
+            ]
             pods.append(
                 f"{pod}: held {engine._dispatcher.held}, in flight {engine._dispatcher.in_flight}, "
                 f"outbox {engine._outbox.unacknowledged} {engine._outbox.full} {engine._outbox.problems}, "
                 f"breaker {engine._breaker.open}, lanes {lanes}"
             )
-        committed = {place: self.broker.offsets.get(place) and self.broker.position(place) for place in self.broker.logs}
+        committed = {
+            place: self.broker.offsets.get(place) and self.broker.position(place) for place in self.broker.logs
+        }
         return f"{pods}; {committed}; ends {[log.end for log in self.broker.logs.values()]}"
 
     def _check_bounds_at_rest(self) -> None:
@@ -446,7 +459,9 @@ class World:
             engine = pod.engine
             counts = engine._dispatcher.bytes, engine._lanes.bytes, engine._lanes.waiting, engine._outbox.bytes
             if any(counts):
-                self.history.fail(f"{pod} holds at rest {counts} (dispatcher bytes, lanes bytes, lanes waiting, outbox bytes)")
+                self.history.fail(
+                    f"{pod} holds at rest {counts} (dispatcher bytes, lanes bytes, lanes waiting, outbox bytes)"
+                )
 
 
 def _stable_hash(value: Any) -> int:
@@ -480,7 +495,16 @@ def explain(world: World, error: BaseException) -> str:
     )
 
 
-_TELLING = {"ordering", "max_in_flight", "max_buffered_bytes", "retry", "guarantee", "on_failure", "breaker", "response"}
+_TELLING = {
+    "ordering",
+    "max_in_flight",
+    "max_buffered_bytes",
+    "retry",
+    "guarantee",
+    "on_failure",
+    "breaker",
+    "response",
+}
 
 
-__all__ = ["Violation", "World", "explain"]
+__all__ = ["BrokenPromiseError", "World", "explain"]

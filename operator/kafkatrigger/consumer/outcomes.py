@@ -366,7 +366,8 @@ class _Frame:
 
     def settle(self) -> None:
         """Deals with each answer, in order."""
-        for self._index, (record, outcome) in enumerate(zip(self._records, self._answers, strict=True)):
+        for index, (record, outcome) in enumerate(zip(self._records, self._answers, strict=True)):
+            self._index = index
             partition = self._flight.partitions[record[0]]
             if self._later is not None:
                 self._later[(partition, self._dispatcher.lane_of(record))] -= 1
