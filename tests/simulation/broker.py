@@ -83,8 +83,9 @@ class Broker:
         topic, value = record.topic, record.value
         if topic == DEAD_LETTERS:
             headers = dict(record.headers)
-            of = headers["kafkatrigger.source.topic"].decode(), *(
-                int(headers[f"kafkatrigger.source.{name}"]) for name in ("partition", "offset")
+            of = (
+                headers["kafkatrigger.source.topic"].decode(),
+                *(int(headers[f"kafkatrigger.source.{name}"]) for name in ("partition", "offset")),
             )
             self.history.published(topic, of, -1)
         else:
@@ -455,4 +456,3 @@ class Producer:
         self._forget()
         for record in purged:
             self._report(record, KafkaError(KafkaError._PURGE_QUEUE))
-

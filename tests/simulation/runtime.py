@@ -10,7 +10,18 @@ from collections.abc import Callable
 from functools import partial
 
 from kafkatrigger.api.consumer_config import OnFailure
-from kafkatrigger.api.frames import Batch, Failed, NotRun, Ordering, Outcome, Output, Outputs, Record, Results, WorkerExited
+from kafkatrigger.api.frames import (
+    Batch,
+    Failed,
+    NotRun,
+    Ordering,
+    Outcome,
+    Output,
+    Outputs,
+    Record,
+    Results,
+    WorkerExited,
+)
 from kafkatrigger.consumer.runtime_link import Event, RuntimeJoined, WorkerAnswered, WorkerAttached, WorkerGone
 from tests.simulation.clock import Clock
 from tests.simulation.history import History, Id

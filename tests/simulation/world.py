@@ -380,7 +380,9 @@ class World:
             pod.control.waiting.append((Resume(), self._resumed))
 
     def _decide(self, pod: Pod, action: Any, answer: Any) -> None:
-        keys = [BlockedRef(each.topic, each.partition, each.offset) for each in answer.blocked if self.rng.random() < 0.7]
+        keys = [
+            BlockedRef(each.topic, each.partition, each.offset) for each in answer.blocked if self.rng.random() < 0.7
+        ]
         for each in keys:
             message = self.history.known[(each.topic, each.partition, each.offset)]
             self.history.say(f"somebody decides {action} about {message}")
@@ -426,20 +428,25 @@ class World:
     def _is_at_rest(self) -> bool:
         broker = self.broker
         return all(pod.is_at_rest for pod in self.pods) and all(
-            place in broker.offsets and broker.position(place).watermark == log.end for place, log in broker.logs.items()
+            place in broker.offsets and broker.position(place).watermark == log.end
+            for place, log in broker.logs.items()
         )
 
     def _unrest(self) -> str:
         pods = []
         for pod in self.pods:
             engine = pod.engine
-            lanes = [(lane.id, lane.partition.name, [record[1] for record in lane.records], lane) for lane in engine._lanes]
+            lanes = [
+                (lane.id, lane.partition.name, [record[1] for record in lane.records], lane) for lane in engine._lanes
+            ]
             pods.append(
                 f"{pod}: held {engine._dispatcher.held}, in flight {engine._dispatcher.in_flight}, "
                 f"outbox {engine._outbox.unacknowledged} {engine._outbox.full} {engine._outbox.problems}, "
                 f"breaker {engine._breaker.open}, lanes {lanes}"
             )
-        committed = {place: self.broker.offsets.get(place) and self.broker.position(place) for place in self.broker.logs}
+        committed = {
+            place: self.broker.offsets.get(place) and self.broker.position(place) for place in self.broker.logs
+        }
         return f"{pods}; {committed}; ends {[log.end for log in self.broker.logs.values()]}"
 
     def _check_bounds_at_rest(self) -> None:
@@ -447,7 +454,9 @@ class World:
             engine = pod.engine
             counts = engine._dispatcher.bytes, engine._lanes.bytes, engine._lanes.waiting, engine._outbox.bytes
             if any(counts):
-                self.history.fail(f"{pod} holds at rest {counts} (dispatcher bytes, lanes bytes, lanes waiting, outbox bytes)")
+                self.history.fail(
+                    f"{pod} holds at rest {counts} (dispatcher bytes, lanes bytes, lanes waiting, outbox bytes)"
+                )
 
 
 def _stable_hash(value: Any) -> int:
@@ -481,7 +490,16 @@ def explain(world: World, error: BaseException) -> str:
     )
 
 
-_TELLING = {"ordering", "max_in_flight", "max_buffered_bytes", "retry", "guarantee", "on_failure", "breaker", "response"}
+_TELLING = {
+    "ordering",
+    "max_in_flight",
+    "max_buffered_bytes",
+    "retry",
+    "guarantee",
+    "on_failure",
+    "breaker",
+    "response",
+}
 
 
 __all__ = ["Violation", "World", "explain"]

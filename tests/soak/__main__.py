@@ -19,7 +19,9 @@ def main() -> int:
             with HostBroker(properties=QUICK_SESSIONS) as broker:
                 verdict = Campaign(broker, guarantee, protocol, options.seed).run(options.kills)
             kept = kept and verdict.is_kept
-            print(f"{'kept' if verdict.is_kept else 'BROKEN'}: {guarantee}, {protocol}, seed {options.seed}: {verdict.line}")
+            print(
+                f"{'kept' if verdict.is_kept else 'BROKEN'}: {guarantee}, {protocol}, seed {options.seed}: {verdict.line}"
+            )
     return 0 if kept else 1
 
 

@@ -192,4 +192,6 @@ def _is_open(positions: dict[int, Position]) -> Callable[[bytes, tuple[int, int]
 
 def _answer(message: Message) -> Answer:
     value = orjson.loads(message.value())
-    return Answer(message.key(), value["n"], (value["partition"], value["offset"]), (message.partition(), message.offset()))
+    return Answer(
+        message.key(), value["n"], (value["partition"], value["offset"]), (message.partition(), message.offset())
+    )

@@ -47,7 +47,9 @@ def config(broker: HostBroker, topic: str, guarantee: str, **delivery: Any) -> C
 class Delivery:
     """A member of the group with an outbox. `answer` gives the value of a message's response; None keeps it open."""
 
-    def __init__(self, settings: ConsumerConfig, answer: Callable[[Message], bytes | None] = lambda m: m.value()) -> None:
+    def __init__(
+        self, settings: ConsumerConfig, answer: Callable[[Message], bytes | None] = lambda m: m.value()
+    ) -> None:
         self._answer = answer
         self.refused: list[Output] = []
         self.held: list[Output] = []
@@ -108,7 +110,9 @@ class Delivery:
         done, self.open[partition] = self.open[partition][:count], self.open[partition][count:]
         records = [(0, *record[1:]) for record, _ in done]
         values = [value or b"" for _, value in done]
-        self.outbox.respond(Plain(self._responses, [partition], records, values, sum(map(len, values)) + sizes(records)))
+        self.outbox.respond(
+            Plain(self._responses, [partition], records, values, sum(map(len, values)) + sizes(records))
+        )
 
     def until(self, condition: Callable[[], Any], seconds: float = 60.0, what: str = "the condition") -> None:
         """Goes on until the condition holds."""

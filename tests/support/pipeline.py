@@ -124,7 +124,9 @@ class Pod:
         """Until the pod reports exactly these."""
         self.wait(lambda now: now.outcomes == outcomes, seconds, f"outcomes {outcomes}")
 
-    def wait(self, condition: Callable[[PodStatus], object], seconds: float = 60.0, what: str = "the state") -> PodStatus:
+    def wait(
+        self, condition: Callable[[PodStatus], object], seconds: float = 60.0, what: str = "the state"
+    ) -> PodStatus:
         """The pod's state, as soon as it fulfils the condition; AssertionError, with the last one, when that takes longer."""
         last: list[PodStatus | None] = [None]
 
