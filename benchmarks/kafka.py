@@ -7,11 +7,12 @@ from typing import Any
 
 import orjson
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from benchmarks.cases import PARTITIONS
 from benchmarks.history import History
 from benchmarks.loads import Load, records
+from tests.support.waiting import until
 
 CHUNK = 10_000
 READ_BATCH = 1000
@@ -26,16 +27,26 @@ class Kafka:
         self.bootstrap = bootstrap
         self._common: dict[str, Any] = {"bootstrap.servers": bootstrap, "log_level": 2}
         self._admin = AdminClient(self._common)
+        self._watchers: dict[str, Consumer] = {}
+        """A client for each topic: one that has met a topic too early may never see that it has leaders by now."""
+
         self._filled: dict[Load, str] = {}
 
     def create(self) -> str:
         """A new topic."""
         name = f"bench-{uuid.uuid4().hex[:8]}"
         self._admin.create_topics([NewTopic(name, PARTITIONS, 1)])[name].result()
+        until(lambda: self._has_leaders(name), what=f"leaders of {name}")
         return name
+
+    def _has_leaders(self, topic: str) -> bool:
+        partitions = self._admin.list_topics(topic, timeout=10).topics[topic].partitions
+        return len(partitions) == PARTITIONS and all(each.leader >= 0 for each in partitions.values())
 
     def delete(self, topic: str) -> None:
         """Deletes a topic."""
+        if watcher := self._watchers.pop(topic, None):
+            watcher.close()
         self._admin.delete_topics([topic])[topic].result()
 
     def filled(self, load: Load) -> str:
@@ -62,10 +73,12 @@ class Kafka:
         assert producer.flush(120) == 0
 
     def ends(self, topic: str) -> dict[int, int]:
-        """The end of the log of each partition, by one request."""
-        wheres = {TopicPartition(topic, number): OffsetSpec.latest() for number in range(PARTITIONS)}
-        found = self._admin.list_offsets(wheres, request_timeout=10)
-        return {where.partition: _offset(future) for where, future in found.items()}
+        """The end of the log of each partition."""
+        if topic not in self._watchers:
+            self._watchers[topic] = Consumer({**self._common, "group.id": "watcher"})
+        watcher = self._watchers[topic]
+        wheres = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        return {where.partition: watcher.get_watermark_offsets(where, timeout=10)[1] for where in wheres}
 
     def group(self, name: str) -> "Group":
         """A consumer group, to look at."""
@@ -106,10 +119,3 @@ class Group:
     def close(self) -> None:
         """Ends the connection."""
         self._consumer.close()
-
-
-def _offset(future: object) -> int:
-    try:
-        return int(future.result().offset)  # type: ignore[attr-defined]
-    except KafkaException:  # the topic is so new that a partition has no leader yet
-        return 0

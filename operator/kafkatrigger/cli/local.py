@@ -9,9 +9,12 @@ import stat
 import tempfile
 from pathlib import Path
 
+LONGEST = 107 - len("/12345678-12345678/control.sock")
+"""Bytes of a trigger's folder: the path of a socket has at most 107."""
 
-class UnsafeFolderError(Exception):
-    """Somebody else may write to the folder; the message says which and what to do."""
+
+class FolderError(Exception):
+    """There is no safe and short folder for a run; the message says why and what to do."""
 
 
 def runs_of(namespace: str, name: str) -> list[Path]:
@@ -21,11 +24,13 @@ def runs_of(namespace: str, name: str) -> list[Path]:
 
 
 def new_run(namespace: str, name: str) -> tempfile.TemporaryDirectory[str]:
-    """A folder for a run, gone with the context; UnsafeFolderError."""
+    """A folder for a run, gone with the context; FolderError."""
     _base().mkdir(mode=0o700, parents=True, exist_ok=True)
     if not _is_ours(_base()):
-        raise UnsafeFolderError(f"{_base()} has to belong to you, with mode 0700: remove it, or set XDG_RUNTIME_DIR")
+        raise FolderError(f"{_base()} has to belong to you, with mode 0700: remove it, or set XDG_RUNTIME_DIR")
     folder = _folder(namespace, name)
+    if len(os.fsencode(folder)) > LONGEST:
+        raise FolderError(f"{folder} is too long for the path of a socket: set XDG_RUNTIME_DIR to a shorter one")
     folder.mkdir(exist_ok=True)
     return tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=folder, ignore_cleanup_errors=True)
 
@@ -37,7 +42,7 @@ def _base() -> Path:
 
 
 def _folder(namespace: str, name: str) -> Path:
-    """Short whatever the names are: the path of a socket has at most 107 bytes."""
+    """As short for long names as for others."""
     return _base() / hashlib.sha256(f"{namespace}/{name}".encode()).hexdigest()[:12]
 
 

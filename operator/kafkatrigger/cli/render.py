@@ -23,7 +23,7 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def json_text(given: object) -> str:
     """JSON with bytes as text, or as {"base64": ...} where they are none."""
     builtins = msgspec.to_builtins(given, builtin_types=(bytes,))
-    return orjson.dumps(_readable(builtins), option=orjson.OPT_INDENT_2).decode()
+    return orjson.dumps(_readable(builtins), option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()
 
 
 def _readable(node: Any) -> Any:

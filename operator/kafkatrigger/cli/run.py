@@ -20,7 +20,7 @@ from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.api.start_policy import to_environment
 from kafkatrigger.api.validation import Accepted, Refused, accept
 from kafkatrigger.cli.embedded import EmbeddedBroker
-from kafkatrigger.cli.local import UnsafeFolderError, new_run
+from kafkatrigger.cli.local import FolderError, new_run
 from kafkatrigger.cli.manifest import ManifestError, load_trigger
 
 EMBEDDED = "embedded"
@@ -146,7 +146,7 @@ def _folder(config: ConsumerConfig) -> tempfile.TemporaryDirectory[str]:
     """Where the commands for dead letters and blocked keys find this run."""
     try:
         return new_run(config.namespace, config.name)
-    except (OSError, UnsafeFolderError) as error:
+    except (OSError, FolderError) as error:
         raise click.ClickException(f"there is no place for the sockets of this run: {error}") from None
 
 

@@ -13,7 +13,7 @@ from kafkatrigger.consumer import offsets, start
 from kafkatrigger.consumer.membership import Membership
 from kafkatrigger.consumer.offsets import Position, encode_metadata
 from kafkatrigger.consumer.partition import Partition
-from kafkatrigger.kafka import client
+from kafkatrigger.kafka import client, topics
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +78,7 @@ class Source:
         self.partitions: dict[tuple[str, int], Partition] = {}
         self.joined = False
         """It was given an assignment, if an empty one, and did not lose it."""
+        self._admin = AdminClient(client.connection(config.bootstrap_servers, config.connection_options))
         self._membership: Membership | None = None
         self.rebalances = 0
         self.protocol = "Consumer" if config.group_protocol == "Auto" else config.group_protocol
@@ -173,8 +174,7 @@ class Source:
             self._membership = None
             return True
         if self._membership is None:
-            common = client.connection(self._config.bootstrap_servers, self._config.connection_options)
-            self._membership = Membership(AdminClient(common), self._config.group_id)
+            self._membership = Membership(self._admin, self._config.group_id)
         return self._membership.includes(str(self._consumer.memberid() or ""))
 
     def ends(self) -> dict[Partition, int]:
@@ -272,9 +272,9 @@ class Source:
         """Which of the topics do not exist; KafkaException where no broker answers."""
         return self._absent(self._config.topics, timeout)
 
-    def _absent(self, topics: Iterable[str], timeout: float) -> list[str]:
+    def _absent(self, names: Iterable[str], timeout: float) -> list[str]:
         absent = []
-        for topic in topics:
+        for topic in names:
             found = self._consumer.list_topics(topic, timeout=timeout).topics[topic]
             if found.error is not None and found.error.code() in _ABSENT:
                 absent.append(topic)
@@ -378,13 +378,16 @@ class Source:
         while True:
             self._tick()
             try:
-                return start.resolve(consumer, assigned, self._policy)
+                return start.resolve(consumer, assigned, self._policy, self._topic_ids(assigned))
             except KafkaException as error:
                 log.warning("the start of %s is not known yet (%s)", _names(assigned), error.args[0].str())
                 self._on_error(error.args[0])
                 if time.monotonic() > deadline:
                     raise
             time.sleep(1)
+
+    def _topic_ids(self, assigned: list[TopicPartition]) -> dict[str, bytes]:
+        return topics.ids(self._admin, {each.topic for each in assigned})
 
     def _revoked(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
         self.rebalances += 1

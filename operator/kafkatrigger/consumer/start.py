@@ -5,7 +5,7 @@ restart never rewinds.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -31,11 +31,23 @@ class Policy(msgspec.Struct, frozen=True):
     """A fingerprint of the configuration, for the commits."""
 
 
-def resolve(consumer: Consumer, assigned: Iterable[TopicPartition], policy: Policy) -> list[Partition]:
-    """The assigned partitions with their starts; KafkaException where a broker could not be asked."""
+def resolve(
+    consumer: Consumer, assigned: Iterable[TopicPartition], policy: Policy, topic_ids: Mapping[str, bytes]
+) -> list[Partition]:
+    """The assigned partitions with their starts; KafkaException where a broker could not be asked.
+
+    `topic_ids` may leave out topics: then nobody knows whether they are the same as before.
+    """
     committed = checked(consumer.committed(list(assigned), timeout=TIMEOUT))
-    known = [_committed(each, policy) for each in committed if each.offset >= 0]
-    fresh = [_fresh(consumer, each, policy) for each in committed if each.offset < 0]
+    known, fresh = [], []
+    for each in committed:
+        topic_id = topic_ids.get(each.topic, b"")
+        if each.offset < 0:
+            fresh.append(_fresh(consumer, each, policy, topic_id))
+        elif _is_another(each, topic_id):
+            fresh.append(_recreated(consumer, each, policy, topic_id))
+        else:
+            known.append(_committed(each, policy, topic_id))
     if fresh:
         checked(consumer.commit(offsets=[start_commit(each) for each in fresh], asynchronous=False))
     for each in fresh:
@@ -61,11 +73,24 @@ def start_commit(partition: Partition) -> TopicPartition:
     return TopicPartition(partition.topic, partition.number, partition.end, metadata)
 
 
-def _committed(at: TopicPartition, policy: Policy) -> Partition:
+def _is_another(at: TopicPartition, topic_id: bytes) -> bool:
+    """Whether the topic was deleted and made again since the commit."""
+    origin, _ = decode_metadata(at.offset, at.metadata)
+    return bool(origin.topic_id and topic_id) and origin.topic_id != topic_id
+
+
+def _recreated(consumer: Consumer, of: TopicPartition, policy: Policy, topic_id: bytes) -> Partition:
+    """What was committed speaks of a log that is no more: all of the new one is new."""
+    low, _ = consumer.get_watermark_offsets(of, timeout=TIMEOUT)
+    log.warning("%s-%d: the topic was made anew since the last commit (offset %d)", of.topic, of.partition, of.offset)
+    return Partition(of.topic, of.partition, low, Origin("TopicRecreated", topic_id, policy.config), offsets.start(low))
+
+
+def _committed(at: TopicPartition, policy: Policy, topic_id: bytes) -> Partition:
     origin, position = decode_metadata(at.offset, at.metadata)
     if origin.config != policy.config:
         position = _without_stops(position)
-    anew = Origin(origin.reason, origin.topic_id, policy.config)
+    anew = Origin(origin.reason, topic_id or origin.topic_id, policy.config)
     return Partition(at.topic, at.partition, position.resume_at, anew, position, told=position, committed=position)
 
 
@@ -78,9 +103,9 @@ def _without_stops(position: Position) -> Position:
     return Position(position.watermark, position.bound, position.open, parked)
 
 
-def _fresh(consumer: Consumer, of: TopicPartition, policy: Policy) -> Partition:
+def _fresh(consumer: Consumer, of: TopicPartition, policy: Policy, topic_id: bytes) -> Partition:
     offset, reason = _start(consumer, of, policy)
-    return Partition(of.topic, of.partition, offset, Origin(reason, b"", policy.config), offsets.start(offset))
+    return Partition(of.topic, of.partition, offset, Origin(reason, topic_id, policy.config), offsets.start(offset))
 
 
 def _start(consumer: Consumer, of: TopicPartition, policy: Policy) -> tuple[int, str]:

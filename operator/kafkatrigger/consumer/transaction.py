@@ -66,6 +66,8 @@ class Transaction:
         """Why there are no transactions, and what to do."""
         self.error: KafkaError | None = None
         """Why the last transaction was aborted, where the client said it."""
+        self.aborts = 0
+        """Transactions that were not committed."""
         self._begun = 0.0
         self._since = 0.0
         self._retry_at = 0.0
@@ -112,6 +114,7 @@ class Transaction:
             return True
         if self.state is not State.ABORTING:
             self.state, self._since = State.ABORTING, time.monotonic()
+            self.aborts += 1
             # The coordinator has to know of the transaction, or the client takes its answer to the abort for a fatal
             # error (https://github.com/confluentinc/librdkafka/issues/4849).
             self.producer.flush(CALL_TIMEOUT)

@@ -1,9 +1,10 @@
 """Topics: which exist, and making those that a trigger writes to."""
 
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 METADATA_TIMEOUT = 5.0
@@ -74,3 +75,18 @@ def settings(admin: AdminClient, topic: str) -> dict[str, str]:
     except KafkaException:
         return {}
     return {name: entry.value for name, entry in found.items() if entry.value is not None}
+
+
+def ids(admin: AdminClient, names: Iterable[str]) -> dict[str, bytes]:
+    """What tells a topic from one of the same name that was there before. Those that the broker does not tell are left out."""
+    answers = admin.describe_topics(TopicCollection(sorted(names)), request_timeout=METADATA_TIMEOUT)
+    found = {}
+    for name, answer in answers.items():
+        try:
+            uuid = answer.result().topic_id
+        except KafkaException:
+            continue
+        high, low = uuid.get_most_significant_bits(), uuid.get_least_significant_bits()
+        if high or low:  # else the broker is older than they are
+            found[name] = struct.pack(">qq", high, low)
+    return found

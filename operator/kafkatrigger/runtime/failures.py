@@ -51,9 +51,10 @@ def describe(error: BaseException, package: str) -> Failed:
     """The failure that an exception is, of the function in this package or of what surrounds it."""
     if isinstance(error, InvalidMessage):
         return error.failure
-    if isinstance(error, InvalidResult | FilterFailed):
-        reason = "FilterFailed" if isinstance(error, FilterFailed) else "InvalidResult"
-        return Failed(reason, reason, bounded(str(error)), True)
+    if isinstance(error, InvalidResult):
+        return Failed("InvalidResult", "InvalidResult", bounded(str(error)), True)
+    if isinstance(error, FilterFailed):
+        return Failed("FilterFailed", "FilterFailed", bounded(str(error)), True)
     where = innermost_line(error.__traceback__, package)
     text = text_of(error)
     message = f"{bounded(text, 800)} ({where})" if where else text

@@ -2,8 +2,9 @@
 
 from functools import partial
 
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 
+from kafkatrigger.consumer.offsets import Origin, encode_metadata, start
 from tests.cluster.broker import HostBroker
 from tests.integration.consumer.triggers import action, numbered, numbers, spec
 from tests.support.pipeline import Pod
@@ -118,3 +119,18 @@ def test_an_end_of_the_log_that_was_queued_behind_messages_does_not_skip_them(
 
 def _is_committed(topics: Topics, pod: Pod, source: str, wanted: dict[int, int]) -> bool:
     return topics.committed(pod.config.group_id, source) == wanted
+
+
+def test_a_topic_that_was_made_anew_starts_at_its_beginning(broker: HostBroker, topics: Topics) -> None:
+    """A committed offset that outlived its topic speaks of a log that is no more; in the new one it would skip messages."""
+    source = topics.create(1)
+    topics.produce(source, numbered(30))
+    group = f"g.{source}"
+    metadata, _ = encode_metadata(Origin("Committed", b"another topic id"), start(20))
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": group})
+    consumer.commit(offsets=[TopicPartition(source, 0, 20, metadata)], asynchronous=False)
+    consumer.close()
+    with Pod(spec(broker, source, source={"groupId": group})) as pod:
+        assert sorted(numbers(topics.read(f"{source}.out", 30))) == list(range(30))
+        assert [each.started for each in until(lambda: pod.status).partitions] == ["TopicRecreated"]
+        pod.stop()

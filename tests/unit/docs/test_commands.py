@@ -48,12 +48,23 @@ def test_make_targets_exist() -> None:
 
 
 def test_commands_of_kafkatrigger_parse() -> None:
-    calls = [(command, each) for command in all_commands() for each in words(command, "kafkatrigger")]
+    calls = [each for command in all_commands() for each in words(command, "kafkatrigger")]
+    plugin = [each[1:] for command in all_commands() for each in words(command, "kubectl") if each[0] == "kafkatrigger"]
     assert calls
-    for _, arguments in calls:
-        subcommand = main.get_command(click.Context(main), arguments[0])
+    assert plugin
+    for arguments in (*calls, *plugin):
+        parse(main, arguments)
+
+
+def parse(command: click.Command, arguments: list[str]) -> None:
+    """AssertionError or UsageError where there is no such command, or it takes no such arguments."""
+    context = click.Context(command)
+    if isinstance(command, click.Group):
+        subcommand = command.get_command(context, arguments[0])
         assert subcommand is not None, arguments
-        subcommand.make_parser(click.Context(subcommand)).parse_args(arguments[1:])
+        parse(subcommand, arguments[1:])
+    else:
+        command.make_context(command.name, list(arguments))
 
 
 def test_values_that_are_set_exist() -> None:
