@@ -8,6 +8,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from itertools import groupby
 
 from kafkatrigger.api.consumer_config import OnFailure
 from kafkatrigger.api.frames import (
@@ -146,10 +147,9 @@ class Worker:
     def flush(self) -> None:
         """Sends the answers, by the batch."""
         answers, self.unsent = self.unsent, []
-        while answers:
-            batch = answers[0][0].batch
-            group = [each for each in answers if each[0].batch is batch]
-            answers = [each for each in answers if each[0].batch is not batch]
+        for _, each in groupby(answers, lambda answer: answer[0].batch.id):
+            group = list(each)
+            batch = group[0][0].batch
             indexes = [job.index for job, _ in group]
             in_sequence = indexes == list(range(indexes[0], indexes[0] + len(indexes)))
             results = Results(batch.id, indexes[0], [outcome for _, outcome in group], None if in_sequence else indexes)

@@ -238,7 +238,10 @@ class Lanes:
     def take(self, lane: Lane, count: int) -> list[Record]:
         """Takes its first messages out to run; none where it may not run any more. `answered` is to be told of each."""
         lane.queued = False
-        if lane.partition.revoked or not lane.can_run:
+        if lane.partition.revoked:
+            return []
+        if not lane.can_run:
+            self.consider(lane)  # what it waits for may have come while it was queued
             return []
         return self.take_quarantined(lane, count)
 
