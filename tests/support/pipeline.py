@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from kafkatrigger.api import control
 from kafkatrigger.api.configure import consumer_config, start_policy
+from kafkatrigger.api.control import Action, Answer, BlockedKey, BlockedRef, ListBlocked, Request, ResolveBlocked
 from kafkatrigger.api.pod_status import PodStatus
 from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.api.start_policy import to_environment
@@ -95,21 +95,21 @@ class Pod:
         code, body = self.get("/status")
         return msgspec.json.decode(body, type=PodStatus) if code == 200 else None
 
-    def ask(self, request: control.Request) -> control.Answer:
+    def ask(self, request: Request) -> Answer:
         """What the consumer answers to a request of a person; AssertionError where it refuses."""
         line = ask(self.control, msgspec.json.encode(request))
-        answer = msgspec.json.decode(line, type=control.Answer)
+        answer = msgspec.json.decode(line, type=Answer)
         assert not answer.error, answer.error
         return answer
 
-    def blocked(self) -> list[control.BlockedKey]:
+    def blocked(self) -> list[BlockedKey]:
         """The keys that wait for a decision."""
-        return self.ask(control.ListBlocked()).blocked
+        return self.ask(ListBlocked()).blocked
 
-    def resolve(self, action: control.Action, *keys: control.BlockedKey) -> int:
+    def resolve(self, action: Action, *keys: BlockedKey) -> int:
         """Decides about these keys; how many of them were blocked."""
-        refs = [control.BlockedRef(each.topic, each.partition, each.offset) for each in keys]
-        return self.ask(control.ResolveBlocked(action, refs)).count
+        refs = [BlockedRef(each.topic, each.partition, each.offset) for each in keys]
+        return self.ask(ResolveBlocked(action, refs)).count
 
     def wait_ready(self, seconds: float = 60.0) -> "Pod":
         """Until the readiness probe would pass."""
