@@ -1,4 +1,4 @@
-"""Runs the benchmarks: `make bench`, or one case by its name: `make bench CASE=at-least-once`.
+"""Runs the benchmarks: `make bench`, or one case by its name: `CASE=at-least-once make bench`.
 
 Contestants run one after the other, alone, and in turns over the runs, so that what else the machine does meets all of
 them. What was measured goes into the file of the day, beside what was measured before on that day.
