@@ -58,8 +58,10 @@ class Bench:
         try:
             run = self._measure(case, contestant)
         except FAILURES as error:
-            run = Run(failure=str(error).strip() or type(error).__name__)
-        shown = run.failure or report.summary(run)
+            shown = str(error).strip() or type(error).__name__
+            run = Run(failure=report.reason(shown))
+        else:
+            shown = report.summary(run)
         print(f"  run {number}, {contestant.label}: {shown} ({time.monotonic() - started:.0f} s)", flush=True)
         return run
 
