@@ -235,10 +235,8 @@ class Outcomes:
             if each.lane is not None:
                 each.lane.quarantined = False
         suspects = [each for each in unfinished if each.is_suspect]
-        if exited and (len(suspects) == 1 or exited.reason == "Timeout"):
-            failed = Failed(exited.reason, exited.reason, exited.message, False)
-            for each in suspects:
-                self._suspect_failed(each, failed)
+        if exited and len(suspects) == 1:
+            self._suspect_failed(suspects[0], Failed(exited.reason, exited.reason, exited.message, False))
         elif suspects:
             self._bisect(suspects, known=exited is not None)
         self._put_back(worker, [each for each in unfinished if not each.is_suspect])
