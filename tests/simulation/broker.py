@@ -132,8 +132,7 @@ class _Consumer:
 
     def incremental_unassign(self, places: list[TopicPartition]) -> None:
         for each in places:
-            del self._positions[(each.topic, each.partition)]
-            self._paused.discard((each.topic, each.partition))
+            del self._positions[(each.topic, each.partition)]  # that it is paused is remembered
 
     def pause(self, places: list[TopicPartition]) -> None:
         self._paused |= {(each.topic, each.partition) for each in places}
