@@ -51,7 +51,10 @@ class Delivery:
     """A member of the group with an outbox. `answer` gives the value of a message's response; None keeps it open."""
 
     def __init__(
-        self, settings: ConsumerConfig, answer: Callable[[Message], bytes | None] = lambda m: m.value()
+        self,
+        settings: ConsumerConfig,
+        answer: Callable[[Message], bytes | None] = lambda m: m.value(),
+        session_ms: int = 10_000,
     ) -> None:
         self._answer = answer
         self.refused: list[Output] = []
@@ -67,8 +70,7 @@ class Delivery:
         self._responses = settings.response.topic
         common = client.connection(settings.bootstrap_servers, {})
         options = {**client.source(common, settings.group_id, 2**24, {}), **client.group_protocol("Classic")}
-        # A broker that hangs for a while does not end the membership: that has tests of its own.
-        self.consumer = Consumer({**options, "enable.partition.eof": False, "session.timeout.ms": 45_000})
+        self.consumer = Consumer({**options, "enable.partition.eof": False, "session.timeout.ms": session_ms})
         self.outbox = guarantees.outbox(settings, Callbacks(self._refuse, self.held.append, self.settled.append))
         self.consumer.subscribe(settings.topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
 

@@ -78,7 +78,7 @@ class ExactlyOnce(Outbox):
 
     def pump(self) -> None:
         """As everywhere."""
-        self._transaction.producer.poll(0)
+        self._poll()
         self._pump_common()
         if self._transaction.state is State.COMMITTING:
             self._finish()
@@ -126,6 +126,13 @@ class ExactlyOnce(Outbox):
         self._transaction.begin()
         return self._transaction.producer
 
+    def _poll(self) -> None:
+        """Takes reports. A fatal error is for the next call of the transaction to judge."""
+        try:
+            self._transaction.producer.poll(0)
+        except KafkaException as problem:
+            log.debug("producer: %s", problem.args[0].str())
+
     def _connect(self) -> Producer:
         return Producer({**self._settings(), **self._hooks()})
 
@@ -161,7 +168,7 @@ class ExactlyOnce(Outbox):
         self._pending.extend(live_outputs(outputs))  # the probe was aborted
 
     def _on_error(self, error: KafkaError) -> None:
-        log.debug("producer: %s", error.str())  # a fatal one is met by the next call of the transaction
+        log.debug("producer: %s", error.str())
 
     def drop_revoked(self) -> None:
         self._outside = {partition: outputs for partition, outputs in self._outside.items() if not partition.revoked}
@@ -285,7 +292,7 @@ class ExactlyOnce(Outbox):
         """Aborts; then what was in the transaction is written again, but of partitions that were given up."""
         if not self._transaction.abort():
             return
-        self._transaction.producer.poll(0)  # its reports are of this journal
+        self._poll()  # what is still to be reported is of this journal
         error = self._transaction.error
         journal, was_group = self._taken()
         if error is not None:
