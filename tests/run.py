@@ -57,7 +57,7 @@ def _counts(report: Path) -> Counts:
 
 SUITES = (
     Suite("static", 60, static.run),
-    Suite("unit", 120, _pytest("tests/unit tests/cluster")),
+    Suite("unit", 120, _pytest("tests/unit tests/cluster tests/simulation")),
     Suite("integration", 600, _pytest("tests/integration")),
     Suite("e2e", 900, _pytest("tests/e2e", "--numprocesses=4")),
     # Alone, because it ends the cluster under everybody's feet and brings it up again.

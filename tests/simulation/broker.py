@@ -195,6 +195,8 @@ class GroupConsumer(_Consumer):
         self._reports: list[Callable[[], None]] = []
         self._on_commit = settings["on_commit"]
         self.alive = True
+        self.generation = 0
+        """Another after each change of its assignment."""
 
     def subscribe(self, topics: list[str], on_assign: Any, on_revoke: Any, on_lost: Any) -> None:  # noqa: ARG002
         self._on = {"assign": on_assign, "revoke": on_revoke, "lost": on_lost}
@@ -202,8 +204,8 @@ class GroupConsumer(_Consumer):
     def memberid(self) -> str:
         return str(self.pod)
 
-    def consumer_group_metadata(self) -> "GroupConsumer":
-        return self
+    def consumer_group_metadata(self) -> "Generation":
+        return self, self.generation
 
     def poll(self, timeout: float) -> Message | None:
         self._port()
@@ -236,6 +238,7 @@ class GroupConsumer(_Consumer):
         if what != "assign" and place not in self._positions:
             return
         self._on[what](self, [TopicPartition(*place)])
+        self.generation += 1
         if what == "revoke":
             broker.history.interruptions[place] += 1
             if broker.owners.get(place) is self:
@@ -309,6 +312,10 @@ class GroupConsumer(_Consumer):
         self.alive = False
         self._serve()
         super().close()
+
+
+Generation = tuple[GroupConsumer, int]
+"""By what the coordinator recognises a commit of a member that has missed a rebalance."""
 
 
 class Produced(SimpleNamespace):
@@ -408,17 +415,18 @@ class Producer:
         self._port()
         self._written, self._offsets, self._is_doomed = [], [], False
 
-    def send_offsets_to_transaction(self, offsets: list[TopicPartition], member: GroupConsumer, timeout: float) -> None:  # noqa: ARG002
+    def send_offsets_to_transaction(self, offsets: list[TopicPartition], of: Generation, timeout: float) -> None:  # noqa: ARG002
         self._port()
         if self._broker.fails():
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "", False, True))
-        if not self._is_owner(member, offsets) or self._broker.fails(0.5):
+        if not self._is_owner(of, offsets) or self._broker.fails(0.5):
             raise KafkaException(KafkaError(KafkaError.ILLEGAL_GENERATION, "", False, False, True))
         self._offsets = offsets
         self._broker.pending[self] = {(each.topic, each.partition) for each in offsets}
 
-    def _is_owner(self, member: GroupConsumer, offsets: list[TopicPartition]) -> bool:
-        return all(self._broker.owns(member, (each.topic, each.partition)) for each in offsets)
+    def _is_owner(self, of: Generation, offsets: list[TopicPartition]) -> bool:
+        member, generation = of
+        return member.generation == generation and all(self._broker.owns(member, (each.topic, each.partition)) for each in offsets)
 
     def commit_transaction(self, timeout: float) -> None:  # noqa: ARG002
         self._port()

@@ -293,6 +293,10 @@ class Dispatcher:
     def _take_suspects(self, worker: Worker) -> Chunk:
         lanes = [lane for lane in worker.suspects.popleft() if not lane.partition.revoked]
         taken = [(lane, self._lanes.take_quarantined(lane)) for lane in lanes]
+        for lane, records in taken:
+            if not records:  # it blocked meanwhile, at an earlier message
+                lane.quarantined = False
+                self._lanes.consider(lane)
         return self._from_lanes(worker, taken)
 
     def _take_lanes(self, worker: Worker, room: int) -> Chunk:
@@ -329,7 +333,8 @@ class Dispatcher:
         chunk = worker.backlog[0]
         if _has_lanes(chunk):
             size = chunk.size
-            worker.waiting -= self._park(chunk)
+            parked = self._park(chunk)  # which may count further ones out
+            worker.waiting -= parked
             self.bytes += chunk.size - size
         count = _fitting_chunk(chunk, min(room, len(chunk.records)))
         if count >= len(chunk.records):

@@ -56,6 +56,8 @@ class Outcomes:
         self._lanes = lanes
         self._breaker = breaker
         self.outbox = outbox(Callbacks(self.refused, self.held, self.settled))
+        self._frame: _Frame | None = None
+        """Whose answers are being dealt with."""
         self.attempts: Counter[str] = Counter()
         """Attempts that ended, by how: succeeded, or the reason of a failure."""
 
@@ -68,7 +70,11 @@ class Outcomes:
             self._respond(flight, records, results.outcomes)  # type: ignore[arg-type]
             return
         generation = self._dispatcher.workers[worker].generation
-        _Frame(self, flight, records, results.outcomes, generation).settle()
+        self._frame = _Frame(self, flight, records, results.outcomes, generation)
+        try:
+            self._frame.settle()
+        finally:
+            self._frame = None
 
     def _is_ordinary(self, flight: Flight, outcomes: Sequence[Outcome]) -> bool:
         """One response each, under the message's key, and nobody waits: then the whole batch is written in one go."""
@@ -110,7 +116,14 @@ class Outcomes:
                 self._write(partition, record, [Answer(outcome)] if isinstance(outcome, bytes) else outcome.outputs)
 
     def _lane(self, partition: Partition, record: Record) -> Lane:
-        return self._dispatcher.open_lane(partition, record)
+        """The lane of a message, which begins to wait if it did not, and then knows how many of it are under way."""
+        lane_id = self._dispatcher.lane_of(record)
+        lane = partition.lanes.get(lane_id)
+        if lane is None:
+            lane = self._dispatcher.open_lane(partition, record)
+            behind = self._frame.behind(partition, lane_id) if self._frame is not None else 0
+            lane.running = self._dispatcher.under_way(partition, lane_id) + behind
+        return lane
 
     def _write(self, partition: Partition, record: Record, answers: list[Answer]) -> None:
         response = self._config.response
@@ -204,12 +217,7 @@ class Outcomes:
 
     def held(self, output: Output) -> None:
         """The topic of this record refuses writes for the moment: its lane waits."""
-        lane_id = self._dispatcher.lane_of(output.source)
-        is_new = lane_id not in output.partition.lanes
-        lane = self._lane(output.partition, output.source)
-        if is_new:
-            lane.running = self._dispatcher.under_way(output.partition, lane_id)
-        lane.held += 1
+        self._lane(output.partition, output.source).held += 1
 
     def settled(self, output: Output) -> None:
         """A record that was held is written: its lane goes on, with the answers that came meanwhile first."""
@@ -235,8 +243,10 @@ class Outcomes:
             if each.lane is not None:
                 each.lane.quarantined = False
         suspects = [each for each in unfinished if each.is_suspect]
-        if exited and len(suspects) == 1:
-            self._suspect_failed(suspects[0], Failed(exited.reason, exited.reason, exited.message, False))
+        # Counted are those that the runtime names: of some the partition may have been given up meanwhile.
+        if exited and len(exited.suspects) == 1:
+            for each in suspects:
+                self._suspect_failed(each, Failed(exited.reason, exited.reason, exited.message, False))
         elif suspects:
             self._bisect(suspects, known=exited is not None)
         self._put_back(worker, [each for each in unfinished if not each.is_suspect])
@@ -328,6 +338,8 @@ class _Frame:
         self._records = records
         self._answers = answers
         self._generation = generation
+        self._index = 0
+        """Of the answer that is being dealt with."""
         self._later: Counter[tuple[Partition, LaneId]] | None = None
         self._plain: list[Record] = []
         self._values: list[bytes] = []
@@ -335,7 +347,7 @@ class _Frame:
 
     def settle(self) -> None:
         """Deals with each answer, in order."""
-        for index, (record, outcome) in enumerate(zip(self._records, self._answers, strict=True)):
+        for self._index, (record, outcome) in enumerate(zip(self._records, self._answers, strict=True)):
             partition = self._flight.partitions[record[0]]
             if self._later is not None:
                 self._later[(partition, self._dispatcher.lane_of(record))] -= 1
@@ -349,7 +361,7 @@ class _Frame:
                 self._values.append(outcome)
             else:
                 self._write_plain()
-                self._single(partition, index, record, outcome)
+                self._single(partition, record, outcome)
         self._write_plain()
 
     def _write_plain(self) -> None:
@@ -369,24 +381,22 @@ class _Frame:
             self._outcomes.one(lane.partition, record, outcome)
         self._lanes.consider(lane)
 
-    def _single(self, partition: Partition, index: int, record: Record, outcome: Outcome) -> None:
+    def _single(self, partition: Partition, record: Record, outcome: Outcome) -> None:
         """A message whose lane does not wait; it begins to, if the message failed."""
         if type(outcome) is not Failed and type(outcome) is not NotRun:
             self._outcomes.one(partition, record, outcome)
             return
-        lane_id = self._dispatcher.lane_of(record)
-        lane = self._dispatcher.open_lane(partition, record)
+        lane = self._outcomes._lane(partition, record)
         lane.held_by = self._generation
-        lane.running = self._dispatcher.under_way(partition, lane_id) + self._later_in_frame(partition, lane_id, index)
         self._outcomes.one(partition, record, outcome)
         self._lanes.consider(lane)
 
-    def _later_in_frame(self, partition: Partition, lane_id: LaneId, index: int) -> int:
-        """How many of the answers behind this one are of the lane."""
+    def behind(self, partition: Partition, lane_id: LaneId) -> int:
+        """How many of the answers behind the present one are of the lane."""
         if lane_id < PARTITION:  # it is a message alone
             return 0
         if self._later is None:
-            behind = self._records[index + 1 :]
+            behind = self._records[self._index + 1 :]
             self._later = Counter((self._flight.partitions[each[0]], self._dispatcher.lane_of(each)) for each in behind)
         return self._later[(partition, lane_id)]
 

@@ -68,6 +68,8 @@ class Plain(msgspec.Struct, eq=False):
         records, values = self.records[start:], self.values[start:]
         del self.records[start:], self.values[start:]
         left = Plain(self.topic, self.partitions, records, values, sum(map(len, values)) + sizes(records))
+        if not self.values:  # what they hold together was an estimate
+            left.size = self.size
         self.size -= left.size
         return left
 

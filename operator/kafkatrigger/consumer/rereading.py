@@ -28,6 +28,12 @@ class _Pass(msgspec.Struct, eq=False):
     lanes: dict[LaneId, Lane]
     at: int
     """The next offset."""
+    reached: dict[LaneId, int]
+    """Where each lane goes on. One that dropped messages again meanwhile, which were read already, needs another pass."""
+
+    def goes_on(self, lane: Lane) -> bool:
+        """Whether what comes next of the lane is what it has to have next."""
+        return self.reached[lane.id] == lane.spilled
 
 
 class Rereader:
@@ -87,7 +93,8 @@ class Rereader:
             if (partition.topic, partition.number) in self._passes or partition.revoked:
                 continue
             first = min(lane.spilled for lane in lanes if lane.spilled is not None)
-            self._assign(_Pass(partition, {lane.id: lane for lane in lanes}, first))
+            reached = {lane.id: lane.spilled for lane in lanes if lane.spilled is not None}
+            self._assign(_Pass(partition, {lane.id: lane for lane in lanes}, first, reached))
 
     def _assign(self, going: _Pass) -> None:
         if self._consumer is None:
@@ -111,12 +118,14 @@ class Rereader:
         key = message.key()
         lane_id = lane_of(self._ordering, key, offset)
         lane = going.lanes.get(lane_id)
-        if lane is None or lane.spilled is None or offset < lane.spilled:
+        if lane is None or lane.spilled is None or not going.goes_on(lane) or offset < lane.spilled:
             return
         if not going.partition.restored.is_open(offset, lane_id):
             return
         record: Record = (0, offset, message.timestamp()[1], 1, key, message.value(), message.headers())
-        if not self._deliver(lane, record):
+        goes_on = self._deliver(lane, record)
+        going.reached[lane_id] = offset + 1
+        if not goes_on:
             del going.lanes[lane_id]
             self._lanes.leave_outside(lane)
         if not going.lanes:
@@ -126,7 +135,8 @@ class Rereader:
         """Everything that was read of the partition was read again."""
         self._end(going)
         for lane in going.lanes.values():
-            self._lanes.caught_up(lane)
+            if going.goes_on(lane):
+                self._lanes.caught_up(lane)
 
     def _report(self, going: _Pass, message: Message) -> None:
         error = message.error()
