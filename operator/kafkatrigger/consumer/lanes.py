@@ -19,7 +19,7 @@ import msgspec
 
 from kafkatrigger.api.control import Action
 from kafkatrigger.api.frames import Failed, Outcome, Record
-from kafkatrigger.consumer.offsets import RETRYING, LaneId, Parked, State
+from kafkatrigger.consumer.offsets import RETRYING, STOPPED, LaneId, Parked, State
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.sizes import size, sizes
 
@@ -50,8 +50,6 @@ class Lane(msgspec.Struct, eq=False):
     state: State = RETRYING
     attempts: int = 0
     """Used up by the message at which a lane begins that is outside memory."""
-    restored_until: int = 0
-    """For a lane that a commit told of: its messages from here on are not covered by that."""
     held: int = 0
     """Records of it that a topic does not take."""
     answers: list[tuple[Record, Outcome]] = []
@@ -111,7 +109,7 @@ class Lane(msgspec.Struct, eq=False):
         attempts = next(
             (each[3] - 1 for each in (*self.taken[:1], *self.records[:1]) if each[1] == first), self.attempts
         )
-        return Parked(self.id, first, max(until, self.restored_until, first + 1), attempts, self.state)
+        return Parked(self.id, first, max(until, first + 1), attempts, self.state)
 
 
 class Lanes:
@@ -134,6 +132,8 @@ class Lanes:
         """Lanes that would go on if their messages were in memory."""
         self.blocked: set[Lane] = set()
         """Lanes that wait for a decision of somebody."""
+        self.foremost: set[Lane] = set()
+        """Lanes whose first message runs before all else: those of a stop that has ended."""
         self.ready: deque[Lane] = deque()
         """Lanes that may run now; to be taken from the left."""
         self.waiting = 0
@@ -161,9 +161,10 @@ class Lanes:
         for parked in partition.restored.parked:
             lane = self.open(partition, parked.lane, None)
             lane.spilled, lane.attempts, lane.state = parked.offset, parked.attempts, parked.state
-            lane.restored_until = parked.until
             if lane.state != RETRYING:
                 self.blocked.add(lane)
+            if parked.lane in partition.resumed:
+                self.foremost.add(lane)
             self.consider(lane)
 
     def read_again(self, lane: Lane, record: Record) -> bool:
@@ -229,6 +230,8 @@ class Lanes:
 
     def unblock(self, lane: Lane, decision: Action) -> None:
         """Somebody decided about its first message: the lane goes on."""
+        if lane.state == STOPPED:
+            self.foremost.add(lane)
         lane.state, lane.decision, lane.attempts, lane.waiting = RETRYING, decision, 0, 0
         lane.due = 0.0
         self.blocked.discard(lane)
@@ -250,6 +253,7 @@ class Lanes:
 
     def answered(self, lane: Lane, record: Record) -> None:
         """A message of the lane was answered; one that has to wait again is `put` back besides."""
+        self.foremost.discard(lane)
         if any(each is record for each in lane.taken):
             lane.taken = [each for each in lane.taken if each is not record]
         else:
@@ -313,6 +317,8 @@ class Lanes:
 
     def _forget(self, lane: Lane) -> None:
         self._all.discard(lane)
+        self.blocked.discard(lane)
+        self.foremost.discard(lane)
         self._uncommitted.discard(lane)
         self.outside.discard(lane)
 

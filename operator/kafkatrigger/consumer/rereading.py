@@ -78,8 +78,12 @@ class Rereader:
 
     def _begin(self) -> None:
         wanted: dict[Partition, list[Lane]] = {}
-        for lane in self._lanes.outside:
-            wanted.setdefault(lane.partition, []).append(lane)
+        for lane in list(self._lanes.outside):
+            if lane.spilled is not None and lane.spilled < lane.partition.end:
+                wanted.setdefault(lane.partition, []).append(lane)
+            elif not (lane.attempts or lane.decision or lane in self._lanes.foremost):
+                self._lanes.caught_up(lane)
+            # else what is known of its first message is kept until that is read for the first time
         for partition, lanes in wanted.items():
             if (partition.topic, partition.number) in self._passes or partition.revoked:
                 continue
