@@ -8,8 +8,8 @@ from kafkatrigger.api.selection import Selection, message_id, selects
 
 LONGEST_LIST = 10_000
 """Dead letters of one answer."""
-LARGEST_REDRIVE = 100_000
-"""Dead letters of one request to redrive: about 30 MB of memory where it runs. The next request moves the next."""
+LARGEST_REDRIVE = 50_000
+"""Dead letters of one request to redrive: about 60 MB of memory where it runs. The next request moves the next."""
 LONGEST_KEY = 1024
 """Bytes of a key in a list; `dlq.show` has all of it."""
 

@@ -187,7 +187,13 @@ class Dispatcher:
     # Queues
 
     def add(self, chunk: Chunk) -> None:
-        """Queues the records of one read at their workers."""
+        """Queues the records of one read at their workers, or puts them where their lanes wait.
+
+        At once, because a lane that a commit told of may go on as soon as everything below its bound was read: what comes
+        before its first message has to be in it by then.
+        """
+        if _has_lanes(chunk):
+            self._park(chunk)
         count = len(self.workers)
         if count == 1:
             self._queue(self.workers[0], chunk)
@@ -331,17 +337,21 @@ class Dispatcher:
 
     def _take_backlog(self, worker: Worker, room: int) -> Chunk:
         chunk = worker.backlog[0]
-        if any(partition.lanes for partition in chunk.partitions):
-            self._park(worker, chunk)
+        if _has_lanes(chunk):
+            size = chunk.size
+            worker.waiting -= self._park(chunk)
+            self.bytes += chunk.size - size
         count = _fitting_chunk(chunk, min(room, len(chunk.records)))
         if count >= len(chunk.records):
             return worker.backlog.popleft()
         return chunk.cut(count)
 
-    def _park(self, worker: Worker, chunk: Chunk) -> None:
-        """Messages of a lane that waits go there, however long ago they were queued."""
+    def _park(self, chunk: Chunk) -> int:
+        """Messages of a lane that waits go there, however long ago they were queued; how many."""
+        # Taken out of the chunk meanwhile: a lane that spills has what it reads again later removed from all chunks.
+        records, chunk.records = chunk.records, []
         kept = []
-        for record in chunk.records:
+        for record in records:
             partition = chunk.partitions[record[0]]
             lane = partition.lanes.get(self.lane_of(record)) if partition.lanes else None
             if lane is None:
@@ -349,11 +359,10 @@ class Dispatcher:
             else:
                 self._lanes.put(lane, record)
                 self._lanes.consider(lane)
-        worker.waiting -= len(chunk.records) - len(kept)
-        self.bytes -= chunk.size
         chunk.records = kept
-        chunk.size = sizes(kept)
-        self.bytes += chunk.size
+        if len(kept) < len(records):
+            chunk.size = sizes(kept)
+        return len(records) - len(kept)
 
     def _depart(self, worker: Worker, chunk: Chunk, waited: bool) -> Batch:
         self._next_id += 1
@@ -387,9 +396,13 @@ class Dispatcher:
                 if lane.partition not in chunk.partitions:
                     continue
                 kept = [record for record in chunk.records if not self._is_spilled(lane, chunk, record)]
-                worker.waiting -= len(chunk.records) - len(kept)
-                lane.waiting += len(chunk.records) - len(kept)
-                chunk.records = kept
+                dropped = len(chunk.records) - len(kept)
+                if dropped:
+                    worker.waiting -= dropped
+                    lane.waiting += dropped
+                    self.bytes -= chunk.size
+                    chunk.records, chunk.size = kept, sizes(kept)
+                    self.bytes += chunk.size
 
     def _is_spilled(self, lane: Lane, chunk: Chunk, record: Record) -> bool:
         return (
@@ -504,6 +517,10 @@ class Dispatcher:
                 for partition in flight.partitions:
                     oldest[partition] = min(flight.sent, oldest.get(partition, flight.sent))
         return oldest
+
+
+def _has_lanes(chunk: Chunk) -> bool:
+    return any(partition.lanes for partition in chunk.partitions)
 
 
 def _source(batch: Batch, partition: Partition) -> int:

@@ -165,18 +165,22 @@ class Engine:
         self._drop_revoked(source)
         self._rereader.step()
         self._send()
-        self._take_events(BUSY_WAIT if self._dispatcher.in_flight or self._outbox.full or self._rereader.busy else 0)
+        self._take_events(BUSY_WAIT if self._is_busy() else 0)
         self._outbox.pump()
         if self._is_time_to_commit():
             self._commit(source)
         self._report(source)
+
+    def _is_busy(self) -> bool:
+        """Whether something is awaited that is no message; else reading waits."""
+        return bool(self._dispatcher.in_flight or self._rereader.busy) or not self._has_room()
 
     def _read(self, source: Source, now: float) -> None:
         if self._has_room():
             source.resume()
             busy = self._dispatcher.in_flight > 0 or self._rereader.busy
             self._take(source, source.read(0 if busy else self._idle_wait()))
-        elif now - self._read_at > FULL_BEFORE_PAUSE:
+        elif now - self._read_at > FULL_BEFORE_PAUSE or self._lanes.needs_commit:  # acknowledgements come by reading
             source.pause()
             self._take(source, source.read(0))
 
@@ -274,7 +278,8 @@ class Engine:
         self._commit_at = self._committed_at + COMMIT_INTERVAL[self._config.guarantee]
         self._lanes.committed()
         for partition in source.partitions.values():
-            is_crowded = len(partition.lanes) > MOST_PARKED
+            # Lanes that a commit told of go on only when everything up to its bound is read.
+            is_crowded = len(partition.lanes) > MOST_PARKED and partition.end >= partition.restored.bound
             (source.stop if is_crowded else source.go_on)(partition)
 
     def _positions(self, partitions: list[Partition]) -> Positions:

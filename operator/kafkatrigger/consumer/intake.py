@@ -50,11 +50,13 @@ def take(partition: Partition, run: list[Message], index: int, ordering: Orderin
     offsets = [message.offset() for message in run]
     if partition.lanes or offsets[0] < max(partition.end, partition.restored.bound):
         run = [each for each in run if _is_wanted(partition, each.offset(), each.key(), ordering)]
+        # Beyond all of them: the last may be one that its lane reads again, and that reading ends here.
         partition.end = max(partition.end, offsets[-1] + 1)
-        offsets = [message.offset() for message in run]
         if not run:
             return Chunk([partition], [], 0, True)
-    partition.end = offsets[-1] + 1
+        offsets = [message.offset() for message in run]
+    else:
+        partition.end = offsets[-1] + 1
     epoch = run[-1].leader_epoch()
     partition.leader_epoch = -1 if epoch is None else epoch
     keys = [message.key() for message in run]

@@ -47,7 +47,10 @@ class Journal:
         """Whose messages the records answer."""
         found: set[Partition] = set()
         for entry in self.entries:
-            found.update(entry.partitions) if isinstance(entry, Plain) else found.add(entry.partition)
+            if isinstance(entry, Output):
+                found.add(entry.partition)
+            else:  # of a batch's partitions, those that have records among these
+                found.update([entry.partitions[index] for index in {record[0] for record in entry.records}])
         return found
 
     def offsets(self) -> Iterator[tuple[Partition, int]]:

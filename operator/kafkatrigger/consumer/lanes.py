@@ -50,6 +50,8 @@ class Lane(msgspec.Struct, eq=False):
     state: State = RETRYING
     attempts: int = 0
     """Used up by the message at which a lane begins that is outside memory."""
+    restored_until: int = 0
+    """For a lane that a commit told of: its messages from here on are not covered by that."""
     held: int = 0
     """Records of it that a topic does not take."""
     answers: list[tuple[Record, Outcome]] = []
@@ -109,7 +111,7 @@ class Lane(msgspec.Struct, eq=False):
         attempts = next(
             (each[3] - 1 for each in (*self.taken[:1], *self.records[:1]) if each[1] == first), self.attempts
         )
-        return Parked(self.id, first, max(until, first + 1), attempts, self.state)
+        return Parked(self.id, first, max(until, self.restored_until, first + 1), attempts, self.state)
 
 
 class Lanes:
@@ -161,6 +163,7 @@ class Lanes:
         for parked in partition.restored.parked:
             lane = self.open(partition, parked.lane, None)
             lane.spilled, lane.attempts, lane.state = parked.offset, parked.attempts, parked.state
+            lane.restored_until = parked.until
             if lane.state != RETRYING:
                 self.blocked.add(lane)
             if parked.lane in partition.resumed:
@@ -170,7 +173,8 @@ class Lanes:
     def read_again(self, lane: Lane, record: Record) -> bool:
         """A message of the lane that was outside memory; whether more of it may follow."""
         lane.records.append(record)
-        lane.key = record[4]
+        if lane.id >= 0:  # of a lane that is no key, the worker knows no key either
+            lane.key = record[4]
         lane.spilled = record[1] + 1
         self._count(lane, 1, size(record))
         return len(lane.records) < REREAD and not self.is_full
@@ -240,7 +244,10 @@ class Lanes:
     def take(self, lane: Lane, count: int) -> list[Record]:
         """Takes its first messages out to run; none where it may not run any more. `answered` is to be told of each."""
         lane.queued = False
-        if lane.partition.revoked or not lane.can_run:
+        if lane.partition.revoked:
+            return []
+        if not lane.can_run:
+            self.consider(lane)  # what it waits for may have come while it was queued
             return []
         return self.take_quarantined(lane, count)
 

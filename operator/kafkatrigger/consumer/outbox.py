@@ -98,7 +98,7 @@ def connections(config: ConsumerConfig, transactional_id: str = "") -> Connectio
 
     return Connections(
         settings=settings,
-        probe=probe.in_background(test, client.outbox(common, config.max_buffered_bytes)),
+        probe=probe.probe(test, client.outbox(common, config.max_buffered_bytes)),
         limits=Limits(sorted(targets), partial(topics.ask_settings, admin)),
     )
 
@@ -241,9 +241,15 @@ class Outbox(ABC):
                     self._pending.appendleft(entry)
                     return
             elif not self._is_ordinary(entry):
-                self._pending.extendleft(reversed(list(entry.outputs())))
+                self._pending.extendleft(reversed(self._one_by_one(entry)))
             elif not self._send_plain(entry):
                 return
+
+    def _one_by_one(self, plain: Plain) -> list[Output]:
+        """The same responses; what they hold together was an estimate."""
+        outputs = list(plain.outputs())
+        self.bytes += sum([output.size for output in outputs]) - plain.size
+        return outputs
 
     def _write_group(self) -> None:
         """Writes the next group, with nothing else under way: so an error is of this group, or of its topic."""

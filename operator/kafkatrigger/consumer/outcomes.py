@@ -231,11 +231,12 @@ class Outcomes:
         not run again after the suspect.
         """
         unfinished = self._unfinished(worker, exited)
+        for each in unfinished:
+            if each.lane is not None:
+                each.lane.quarantined = False
         suspects = [each for each in unfinished if each.is_suspect]
-        if exited and (len(suspects) == 1 or exited.reason == "Timeout"):
-            failed = Failed(exited.reason, exited.reason, exited.message, False)
-            for each in suspects:
-                self._suspect_failed(each, failed)
+        if exited and len(suspects) == 1:
+            self._suspect_failed(suspects[0], Failed(exited.reason, exited.reason, exited.message, False))
         elif suspects:
             self._bisect(suspects, known=exited is not None)
         self._put_back(worker, [each for each in unfinished if not each.is_suspect])
@@ -257,7 +258,6 @@ class Outcomes:
     def _suspect_failed(self, suspect: _Open, failed: Failed) -> None:
         partition = suspect.flight.partitions[suspect.record[0]]
         if suspect.lane is not None:
-            suspect.lane.quarantined = False
             self._lanes.answered(suspect.lane, suspect.record)
         self.one(partition, suspect.record, failed)
         lane = self._lane_if_any(suspect.flight, suspect.record)
@@ -287,7 +287,6 @@ class Outcomes:
                 continue
             if each.lane is lane:
                 self._lanes.answered(lane, each.record)
-                lane.quarantined = False
             self._lanes.put(lane, each.record)
             self._lanes.consider(lane)
         for flight, group in reversed([(flight, list(group)) for flight, group in groupby(waits, itemgetter(0))]):

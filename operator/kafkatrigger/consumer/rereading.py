@@ -78,12 +78,11 @@ class Rereader:
 
     def _begin(self) -> None:
         wanted: dict[Partition, list[Lane]] = {}
-        for lane in list(self._lanes.outside):
-            if lane.spilled is not None and lane.spilled < lane.partition.end:
+        for lane in self._lanes.outside:
+            # What a commit told of the lane reaches beyond what was read of the partition yet: reading again would end too
+            # early, and forget the lane's attempts and its messages beyond.
+            if lane.partition.end >= lane.restored_until:
                 wanted.setdefault(lane.partition, []).append(lane)
-            elif not (lane.attempts or lane.decision or lane in self._lanes.foremost):
-                self._lanes.caught_up(lane)
-            # else what is known of its first message is kept until that is read for the first time
         for partition, lanes in wanted.items():
             if (partition.topic, partition.number) in self._passes or partition.revoked:
                 continue

@@ -199,6 +199,9 @@ class Source:
         Of a partition one commit is under way at a time, so that an answer is that of the latest.
         """
         now = time.monotonic()
+        for partition, at in positions:
+            if at == partition.told == partition.committed:
+                partition.nothing_new()
         news = {
             partition: at
             for partition, at in positions
@@ -363,8 +366,8 @@ class Source:
         fresh = self._starts(consumer, assigned) if assigned else []
         positions = [TopicPartition(each.topic, each.number, each.end) for each in fresh]
         consumer.incremental_assign(positions)
-        if self._paused and positions:
-            consumer.pause(positions)
+        if positions:  # a partition that was paused when it was given up comes back paused
+            (consumer.pause if self._paused else consumer.resume)(positions)
         for each in fresh:
             each.epoch = self.rebalances
             self.partitions[(each.topic, each.number)] = each

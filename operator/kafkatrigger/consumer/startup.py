@@ -1,10 +1,15 @@
 """What has to be there before the group is joined: brokers that answer, and the topics."""
 
+from collections.abc import Mapping
+
 from confluent_kafka.admin import AdminClient
 
 from kafkatrigger.api import pod_status
 from kafkatrigger.api.consumer_config import ConsumerConfig, TopicSettings
 from kafkatrigger.kafka import topics
+
+KEPT_FOR_EVER = {"retention.ms": "-1"}
+"""Dead letters keep the time of their message: by the broker's default those of old messages would be removed at once."""
 
 Problem = tuple[str, str]
 """Reason and message."""
@@ -22,17 +27,22 @@ def missing(config: ConsumerConfig, admin: AdminClient) -> Problem | None:
     if config.response and (problem := _ensure(admin, config.response, existing, partitions, "spec.response")):
         return pod_status.RESPONSE_UNAVAILABLE, problem
     if config.on_failure == "DeadLetter" and (
-        problem := _ensure(admin, config.dead_letter, existing, partitions, "spec.delivery.deadLetter")
+        problem := _ensure(admin, config.dead_letter, existing, partitions, "spec.delivery.deadLetter", KEPT_FOR_EVER)
     ):
         return pod_status.DEAD_LETTER_UNAVAILABLE, problem
     return None
 
 
 def _ensure(
-    admin: AdminClient, wanted: TopicSettings, existing: dict[str, int], partitions: int, field: str
+    admin: AdminClient,
+    wanted: TopicSettings,
+    existing: dict[str, int],
+    partitions: int,
+    field: str,
+    settings: Mapping[str, str] | None = None,
 ) -> str | None:
     if wanted.topic in existing:
         return None
     if wanted.create:
-        return topics.create(admin, wanted.topic, partitions)
+        return topics.create(admin, wanted.topic, partitions, settings)
     return f"the topic {wanted.topic} does not exist: create it, set {field}.create or correct {field}.topic"

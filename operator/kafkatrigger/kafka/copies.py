@@ -12,7 +12,7 @@ from kafkatrigger.kafka.client import connection
 from kafkatrigger.kafka.letters import Headers, copied_headers, headers_of, marked
 from kafkatrigger.kafka.reading import PATIENCE, Ranges, Reader
 
-BATCH = 1000
+BATCH = 5000
 """Copies of one transaction,"""
 BATCH_BYTES = 8 * 1024 * 1024
 """and the bytes that one holds, or one copy that is larger."""

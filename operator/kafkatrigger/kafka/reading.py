@@ -18,6 +18,7 @@ GAP = 2000
 """Offsets that are rather read and dropped than jumped over."""
 
 _BATCH = 500
+_POLL = 0.02
 _PASSING = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT}
 
 
@@ -42,7 +43,11 @@ class Reader:
                 # Retention may remove the beginning of what is read.
                 "auto.offset.reset": "earliest",
                 "fetch.queue.backoff.ms": 10,
-                "queued.max.messages.kbytes": 4096,
+                # A scan that begins waits for the last one's request, which has nothing to get at the end of a topic.
+                "fetch.wait.max.ms": 20,
+                # What is fetched beyond the end of a range is thrown away.
+                "queued.max.messages.kbytes": 1024,
+                "fetch.message.max.bytes": 512 * 1024,
                 "fetch.max.bytes": 4 * 1024 * 1024,
                 "allow.auto.create.topics": False,
             }
@@ -95,7 +100,7 @@ class Reader:
         self._consumer.resume(wheres)  # partitions stay paused from one assignment to the next
         deadline = time.monotonic() + self._patience
         while ends:
-            batch = self._consumer.consume(_BATCH, 0.2)
+            batch = self._consumer.consume(_BATCH, _POLL)
             if batch:
                 deadline = time.monotonic() + self._patience
             elif time.monotonic() > deadline:

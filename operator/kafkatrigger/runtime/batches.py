@@ -4,10 +4,10 @@ A call gets one message of each lane, so that order per key needs no more than t
 message of every lane, then every lane's second, and so on. With `same_key` a call gets the messages as they come.
 """
 
-from collections import Counter
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from kafkatrigger.api.frames import Batch, Outcome, Record, Work
 
@@ -25,8 +25,7 @@ from .results import ResultStream
 _KEY: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(msgspec.Struct, gc=False):
     """A message that a call gets."""
 
     index: int
@@ -134,11 +133,11 @@ class BatchExecution:
 
 def calls(lanes: list[Hashable | None], size: int) -> list[list[int]]:
     """Indexes of messages in calls of at most `size`, none with two of one lane, lanes in order; None is no lane."""
-    seen: Counter[Hashable] = Counter()
+    seen: dict[Hashable, int] = {}
     rounds: list[list[int]] = []
     for index, lane in enumerate(lanes):
-        rank = seen[lane] if lane is not None else 0
-        seen[lane] += 1
+        rank = seen.get(lane, 0) if lane is not None else 0
+        seen[lane] = rank + 1
         if rank == len(rounds):
             rounds.append([])
         rounds[rank].append(index)

@@ -36,6 +36,7 @@ from .reading import FrameReader
 from .results import EarlyResults, ResultStream
 
 SOCKET_BUFFER = 1 << 22
+_UPON = "build spec.runtime.image upon a newer runtime image, or install kafkatrigger[runtime]"
 Serve = Callable[[socket.socket], None]
 log = logging.getLogger("kafkatrigger.runtime")
 _batches = msgspec.msgpack.Decoder(Batch)
@@ -65,8 +66,10 @@ def main(argument: str) -> None:
 def _filter(work: Work) -> Accepts | None:
     if not work.filter:
         return None
-    from .filter import compile_filter  # only where there is one: it costs memory
-
+    try:
+        from .filter import compile_filter  # only where there is one: it costs memory
+    except ImportError as error:
+        raise LoadError(f"spec.source.filter needs a package that is not there ({error}): {_UPON}") from None
     return compile_filter(work.filter)
 
 

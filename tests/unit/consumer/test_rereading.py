@@ -115,7 +115,7 @@ def test_attempts_of_a_message_that_was_not_read_yet_are_not_forgotten(
 ) -> None:
     """After a restart a lane may begin above the first message that is still open."""
     rereader, lane, partition, offsets = delivered
-    partition.end, lane.attempts = 2, 3
+    partition.end, lane.attempts, lane.restored_until = 2, 3, 5
     rereader.step()
     assert (rereader.busy, lane.spilled, lane.attempts) == (False, 4, 3)
     partition.end = 5
@@ -123,12 +123,3 @@ def test_attempts_of_a_message_that_was_not_read_yet_are_not_forgotten(
     _Client.says = [_Message(4)]
     rereader.step()
     assert offsets == [4]
-
-
-def test_a_lane_with_nothing_outside_that_was_read_is_over_at_once(
-    delivered: tuple[Rereader, Lane, Partition, list[int]],
-) -> None:
-    rereader, lane, partition, _ = delivered
-    partition.end = 4
-    rereader.step()
-    assert (rereader.busy, lane.spilled, lane.is_over) == (False, None, True)
