@@ -170,6 +170,14 @@ class Pod:
         status = Path(f"/proc/{self.consumer.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
+    def freeze(self) -> None:
+        """The consumer stands still and keeps its connections, as on a machine that hangs."""
+        self.consumer.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on, and knows nothing of the time between."""
+        self.consumer.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """Both processes at once, without a word."""
         _kill(self.consumer)

@@ -108,3 +108,18 @@ def test_what_was_not_read_yet_is_left_to_the_group_member(
     _Client.says = [_Message(4), _Message(5), _Message(6), _Message(7)]
     rereader.step()
     assert (offsets, lane.spilled, rereader.busy) == ([4, 5], None, False)
+
+
+def test_attempts_of_a_message_that_was_not_read_yet_are_not_forgotten(
+    delivered: tuple[Rereader, Lane, Partition, list[int]],
+) -> None:
+    """After a restart a lane may begin above the first message that is still open."""
+    rereader, lane, partition, offsets = delivered
+    partition.end, lane.attempts, lane.restored_until = 2, 3, 5
+    rereader.step()
+    assert (rereader.busy, lane.spilled, lane.attempts) == (False, 4, 3)
+    partition.end = 5
+    rereader.step()
+    _Client.says = [_Message(4)]
+    rereader.step()
+    assert offsets == [4]
