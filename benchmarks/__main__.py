@@ -1,4 +1,4 @@
-"""Runs the benchmarks: `make bench`, or one case by its name: `make bench CASE=at-least-once`.
+"""Runs the benchmarks: `make bench`, or one case by its name: `CASE=at-least-once make bench`.
 
 Contestants run one after the other, alone, and in turns over the runs, so that what else the machine does meets all of
 them. What was measured goes into the file of the day, beside what was measured before on that day.
@@ -58,8 +58,10 @@ class Bench:
         try:
             run = self._measure(case, contestant)
         except FAILURES as error:
-            run = Run(failure=str(error).strip() or type(error).__name__)
-        shown = run.failure or report.summary(run)
+            shown = str(error).strip() or type(error).__name__
+            run = Run(failure=report.reason(shown))
+        else:
+            shown = report.summary(run)
         print(f"  run {number}, {contestant.label}: {shown} ({time.monotonic() - started:.0f} s)", flush=True)
         return run
 

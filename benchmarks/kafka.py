@@ -28,7 +28,9 @@ class Kafka:
         self._common: dict[str, Any] = {"bootstrap.servers": bootstrap, "log_level": 2}
         self._admin = AdminClient(self._common)
         self._watchers: dict[str, Consumer] = {}
-        """A client for each topic: one that has met a topic too early may never see that it has leaders by now."""
+        """A client for each topic, made when its leaders answer: one that was told once that a broker is not the leader
+        may be told so for minutes (librdkafka 2.16, Kafka 4.1).
+        """
 
         self._filled: dict[Load, str] = {}
 
@@ -36,17 +38,22 @@ class Kafka:
         """A new topic."""
         name = f"bench-{uuid.uuid4().hex[:8]}"
         self._admin.create_topics([NewTopic(name, PARTITIONS, 1)])[name].result()
-        until(lambda: self._has_leaders(name), what=f"leaders of {name}")
+        self._watchers[name] = until(lambda: self._watcher(name), what=f"answers of {name}")
         return name
 
-    def _has_leaders(self, topic: str) -> bool:
-        partitions = self._admin.list_topics(topic, timeout=10).topics[topic].partitions
-        return len(partitions) == PARTITIONS and all(each.leader >= 0 for each in partitions.values())
+    def _watcher(self, topic: str) -> Consumer | None:
+        """A client to which all partitions answer; None while they do not."""
+        watcher = Consumer({**self._common, "group.id": "watcher"})
+        try:
+            _ends(watcher, topic)
+        except KafkaException:
+            watcher.close()
+            return None
+        return watcher
 
     def delete(self, topic: str) -> None:
         """Deletes a topic."""
-        if watcher := self._watchers.pop(topic, None):
-            watcher.close()
+        self._watchers.pop(topic).close()
         self._admin.delete_topics([topic])[topic].result()
 
     def filled(self, load: Load) -> str:
@@ -74,11 +81,7 @@ class Kafka:
 
     def ends(self, topic: str) -> dict[int, int]:
         """The end of the log of each partition."""
-        if topic not in self._watchers:
-            self._watchers[topic] = Consumer({**self._common, "group.id": "watcher"})
-        watcher = self._watchers[topic]
-        wheres = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-        return {where.partition: watcher.get_watermark_offsets(where, timeout=10)[1] for where in wheres}
+        return _ends(self._watchers[topic], topic)
 
     def group(self, name: str) -> "Group":
         """A consumer group, to look at."""
@@ -119,3 +122,8 @@ class Group:
     def close(self) -> None:
         """Ends the connection."""
         self._consumer.close()
+
+
+def _ends(consumer: Consumer, topic: str) -> dict[int, int]:
+    wheres = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+    return {where.partition: consumer.get_watermark_offsets(where, timeout=10)[1] for where in wheres}

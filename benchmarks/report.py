@@ -30,6 +30,11 @@ def summary(run: Run) -> str:
     return ", ".join(shown + wrong)
 
 
+def reason(failure: str) -> str:
+    """What of a failure is kept: not the log behind it, which may name what belongs to the machine."""
+    return failure.splitlines()[0].partition(": ")[0]
+
+
 def verdict_lines(case: CaseResult) -> list[str]:
     """What came of the targets of a case, for a terminal."""
     return [f"  {each.target}: {_measured(each)} {each.verdict}" for each in case.verdicts]

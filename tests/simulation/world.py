@@ -18,12 +18,12 @@ from typing import Any
 from unittest import mock
 
 import msgspec
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 from kafkatrigger.api.consumer_config import BreakerPolicy, ConsumerConfig, RetryPolicy, TopicSettings
 from kafkatrigger.api.control import BlockedRef, ListBlocked, Request, ResolveBlocked, Resume
 from kafkatrigger.api.start_policy import StartPolicy
-from kafkatrigger.consumer import at_least_once, dispatcher, exactly_once, rereading, source
+from kafkatrigger.consumer import at_least_once, dispatcher, exactly_once, rereading, source, transaction
 from kafkatrigger.consumer.engine import Engine
 from kafkatrigger.consumer.health import Health
 from kafkatrigger.consumer.lanes import Lane
@@ -249,6 +249,8 @@ class World:
                 mock.patch.object(threading, "Thread", _nothing),
                 mock.patch.object(Lane, "__hash__", lambda lane: hash(lane.id)),
                 mock.patch.object(Partition, "__hash__", lambda partition: partition.number),
+                mock.patch.object(transaction, "in_background", self._in_background),
+                mock.patch.object(transaction, "wait", lambda calls, seconds: clock.wait(seconds, calls[0].done)),
                 mock.patch.object(dispatcher, "hash", _stable_hash, create=True),
                 mock.patch.object(source, "Consumer", lambda settings: self._current.connect(settings)),
                 mock.patch.object(source, "AdminClient", _nothing),
@@ -269,6 +271,26 @@ class World:
 
     def _producer(self, settings: dict[str, Any]) -> Producer:
         return Producer(self.broker, self._current.port, settings)
+
+    def _in_background(self, name: str, call: Callable[[], object]) -> "Future[None]":  # noqa: ARG002
+        """What the engine has done beside its loop happens a little later, if its process lives then."""
+        pod, answer = self._current, Future[None]()
+
+        def run() -> None:
+            if pod not in self.pods:
+                return
+            killed_at, pod.killed_at = pod.killed_at, None  # the call alone does not end the process
+            try:
+                call()
+            except KafkaException as problem:
+                answer.set_exception(problem)
+            else:
+                answer.set_result(None)
+            finally:
+                pod.killed_at = killed_at
+
+        self.clock.schedule(self.rng.choice([0.0, 0.001, 0.01, 0.05]), run)
+        return answer
 
     # What happens
 

@@ -19,7 +19,9 @@ def main() -> int:
             with HostBroker(properties=QUICK_SESSIONS) as broker:
                 verdict = Campaign(broker, guarantee, protocol, options.seed).run(options.kills)
             kept = kept and verdict.is_kept
-            print(f"{'kept' if verdict.is_kept else 'BROKEN'}: {guarantee}, {protocol}, seed {options.seed}: {verdict.line}")
+            print(
+                f"{'kept' if verdict.is_kept else 'BROKEN'}: {guarantee}, {protocol}, seed {options.seed}: {verdict.line}"
+            )
     return 0 if kept else 1
 
 
@@ -28,7 +30,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=100, help="in each campaign (default: %(default)s)")
     parser.add_argument("--guarantee", action="append", choices=get_args(Guarantee), help="only this one")
     parser.add_argument("--protocol", action="append", choices=get_args(Protocol), help="only this one")
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32), help="of the choices")  # noqa: S311
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32), help="of the choices")
     return parser.parse_args()
 
 

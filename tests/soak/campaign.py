@@ -79,7 +79,7 @@ class Campaign:
     def __init__(self, broker: HostBroker, guarantee: Guarantee, protocol: Protocol, seed: int) -> None:
         self._broker = broker
         self._guarantee = guarantee
-        self._random = random.Random(seed)  # noqa: S311 - so that a seed repeats the choices
+        self._random = random.Random(seed)
         self._topics = Topics(broker.bootstrap)
         self._source = self._topics.create(PARTITIONS, prefix="soak")
         self._topics.create_named(f"{self._source}.out", PARTITIONS)
@@ -87,6 +87,7 @@ class Campaign:
         self._spec = _spec(broker, self._source, guarantee, protocol)
         self._group = f"g.{self._source}"
         self._reasons: list[Kill] = []
+        """Why something may have been repeated; under ExactlyOnce nothing is a reason."""
         self._verdict = Verdict()
 
     def run(self, kills: int, say: Callable[[str], None] = print) -> Verdict:
@@ -114,7 +115,8 @@ class Campaign:
             pod.kill_runtime()
         if victim in ("consumer", "pod"):
             pod.kill_consumer()
-            self._reasons.append(self._reason())
+            if self._guarantee == "AtLeastOnce":
+                self._reasons.append(self._reason())
         if victim in ("runtime", "pod"):
             pod.start_runtime()
         if victim in ("consumer", "pod"):
@@ -151,8 +153,7 @@ class Campaign:
         verdict.lost = history.lost(numbers, answers)
         verdict.invented = history.invented(numbers, answers)
         verdict.repeated = sum(history.repeated(answers).values())
-        reasons = self._reasons if self._guarantee == "AtLeastOnce" else []
-        verdict.unexplained = history.unexplained(answers, reasons)
+        verdict.unexplained = history.unexplained(answers, self._reasons)
         verdict.out_of_order = history.out_of_order(answers)
         verdict.dead_letters = len(self._topics.read_all(f"{self._source}.dlq"))
         return verdict
@@ -192,4 +193,6 @@ def _is_open(positions: dict[int, Position]) -> Callable[[bytes, tuple[int, int]
 
 def _answer(message: Message) -> Answer:
     value = orjson.loads(message.value())
-    return Answer(message.key(), value["n"], (value["partition"], value["offset"]), (message.partition(), message.offset()))
+    return Answer(
+        message.key(), value["n"], (value["partition"], value["offset"]), (message.partition(), message.offset())
+    )

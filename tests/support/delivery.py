@@ -30,6 +30,9 @@ from tests.support.waiting import until
 
 COMMIT_INTERVAL = 0.1
 READ = 500
+MOST = 50_000
+"""Records that may wait for their acknowledgement before nothing more is read."""
+MOST_BYTES = 64 * 1024 * 1024
 
 
 def config(broker: HostBroker, topic: str, guarantee: str, **delivery: Any) -> ConsumerConfig:
@@ -47,7 +50,12 @@ def config(broker: HostBroker, topic: str, guarantee: str, **delivery: Any) -> C
 class Delivery:
     """A member of the group with an outbox. `answer` gives the value of a message's response; None keeps it open."""
 
-    def __init__(self, settings: ConsumerConfig, answer: Callable[[Message], bytes | None] = lambda m: m.value()) -> None:
+    def __init__(
+        self,
+        settings: ConsumerConfig,
+        answer: Callable[[Message], bytes | None] = lambda m: m.value(),
+        session_ms: int = 10_000,
+    ) -> None:
         self._answer = answer
         self.refused: list[Output] = []
         self.held: list[Output] = []
@@ -62,11 +70,9 @@ class Delivery:
         self._responses = settings.response.topic
         common = client.connection(settings.bootstrap_servers, {})
         options = {**client.source(common, settings.group_id, 2**24, {}), **client.group_protocol("Classic")}
-        self.consumer = Consumer({**options, "enable.partition.eof": False})
+        self.consumer = Consumer({**options, "enable.partition.eof": False, "session.timeout.ms": session_ms})
         self.outbox = guarantees.outbox(settings, Callbacks(self._refuse, self.held.append, self.settled.append))
-        self.consumer.subscribe(
-            settings.topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked
-        )
+        self.consumer.subscribe(settings.topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
 
     def step(self) -> None:
         """One turn of the loop."""
@@ -78,13 +84,9 @@ class Delivery:
 
     def read(self) -> None:
         """Reads some messages and answers them."""
-        room = 0 if self.outbox.full or self.outbox.unacknowledged > 50_000 else READ
-        if not room:
-            self.consumer.pause([TopicPartition(*where) for where in self.partitions])
-            self.consumer.poll(0)
-            self.consumer.resume([TopicPartition(*where) for where in self.partitions])
+        if self.outbox.full or self.outbox.unacknowledged > MOST or self.outbox.bytes > MOST_BYTES:
             return
-        messages = self.consumer.consume(room, 0.02)
+        messages = self.consumer.consume(READ, 0.02)
         ours = [(message, each) for message in messages if (each := self._take(message)) is not None]
         partitions = list(dict.fromkeys(each for _, each in ours))
         records: list[Record] = []
@@ -108,7 +110,9 @@ class Delivery:
         done, self.open[partition] = self.open[partition][:count], self.open[partition][count:]
         records = [(0, *record[1:]) for record, _ in done]
         values = [value or b"" for _, value in done]
-        self.outbox.respond(Plain(self._responses, [partition], records, values, sum(map(len, values)) + sizes(records)))
+        self.outbox.respond(
+            Plain(self._responses, [partition], records, values, sum(map(len, values)) + sizes(records))
+        )
 
     def until(self, condition: Callable[[], Any], seconds: float = 60.0, what: str = "the condition") -> None:
         """Goes on until the condition holds."""
@@ -206,6 +210,9 @@ class Delivery:
 
     def _revoked(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
         self.outbox.commit_last(self, self.positions)
+        self._lost(consumer, revoked)
+
+    def _lost(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
         for each in revoked:
             self.partitions.pop((each.topic, each.partition)).revoked = True
         self.outbox.drop_revoked()

@@ -75,7 +75,7 @@ def tell_batch(messages: list[Message]) -> list[Any]:
 def unsteady(message: Message) -> Any:
     """One attempt in ten fails. The value, and where the message stood."""
     time.sleep(0.001)
-    if random.random() < 0.1:  # noqa: S311 - a test's dice
+    if random.random() < 0.1:
         raise Retriable("out of luck")
     return {**message.value, "partition": message.partition, "offset": message.offset}
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from kafkatrigger.api import control
 from kafkatrigger.api.configure import consumer_config, start_policy
+from kafkatrigger.api.control import Action, Answer, BlockedKey, BlockedRef, ListBlocked, Request, ResolveBlocked
 from kafkatrigger.api.pod_status import PodStatus
 from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.api.start_policy import to_environment
@@ -95,21 +95,21 @@ class Pod:
         code, body = self.get("/status")
         return msgspec.json.decode(body, type=PodStatus) if code == 200 else None
 
-    def ask(self, request: control.Request) -> control.Answer:
+    def ask(self, request: Request) -> Answer:
         """What the consumer answers to a request of a person; AssertionError where it refuses."""
         line = ask(self.control, msgspec.json.encode(request))
-        answer = msgspec.json.decode(line, type=control.Answer)
+        answer = msgspec.json.decode(line, type=Answer)
         assert not answer.error, answer.error
         return answer
 
-    def blocked(self) -> list[control.BlockedKey]:
+    def blocked(self) -> list[BlockedKey]:
         """The keys that wait for a decision."""
-        return self.ask(control.ListBlocked()).blocked
+        return self.ask(ListBlocked()).blocked
 
-    def resolve(self, action: control.Action, *keys: control.BlockedKey) -> int:
+    def resolve(self, action: Action, *keys: BlockedKey) -> int:
         """Decides about these keys; how many of them were blocked."""
-        refs = [control.BlockedRef(each.topic, each.partition, each.offset) for each in keys]
-        return self.ask(control.ResolveBlocked(action, refs)).count
+        refs = [BlockedRef(each.topic, each.partition, each.offset) for each in keys]
+        return self.ask(ResolveBlocked(action, refs)).count
 
     def wait_ready(self, seconds: float = 60.0) -> "Pod":
         """Until the readiness probe would pass."""
@@ -124,7 +124,9 @@ class Pod:
         """Until the pod reports exactly these."""
         self.wait(lambda now: now.outcomes == outcomes, seconds, f"outcomes {outcomes}")
 
-    def wait(self, condition: Callable[[PodStatus], object], seconds: float = 60.0, what: str = "the state") -> PodStatus:
+    def wait(
+        self, condition: Callable[[PodStatus], object], seconds: float = 60.0, what: str = "the state"
+    ) -> PodStatus:
         """The pod's state, as soon as it fulfils the condition; AssertionError, with the last one, when that takes longer."""
         last: list[PodStatus | None] = [None]
 
@@ -167,6 +169,14 @@ class Pod:
         """Bytes that the consumer has had in memory at most."""
         status = Path(f"/proc/{self.consumer.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+    def freeze(self) -> None:
+        """The consumer stands still and keeps its connections, as on a machine that hangs."""
+        self.consumer.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on, and knows nothing of the time between."""
+        self.consumer.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """Both processes at once, without a word."""

@@ -1,5 +1,6 @@
 """What functions noted of their runs (`functions.tell` with a `log` in the value), and questions to it. Pure but for `read`."""
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -59,7 +60,7 @@ def overlaps(runs: Sequence[Run], lane: dict[int, object]) -> list[tuple[Run, Ru
     return [
         (before, after)
         for each in by_lane.values()
-        for before, after in zip(each, each[1:], strict=False)
+        for before, after in itertools.pairwise(each)
         if before.end != float("inf") and after.begin < before.end
     ]
 

@@ -135,7 +135,8 @@ class Topics:
 
     def committed_with_metadata(self, group: str, topic: str) -> dict[int, tuple[int, str]]:
         """Committed offsets by partition, each with its metadata; without those of transactions that are open."""
-        consumer = Consumer({**self._common, "group.id": group})
+        # Readers of committed transactions would be kept waiting for the end of an open one.
+        consumer = Consumer({**self._common, "group.id": group, "isolation.level": "read_uncommitted"})
         try:
             partitions = self._partitions(consumer, topic)
             found = consumer.committed([TopicPartition(topic, number) for number in partitions], timeout=10)

@@ -240,6 +240,10 @@ class Trigger:
         check_order(found)
         return found
 
+    def answered_now(self) -> list[Answer]:
+        """The answers there are."""
+        return answers(self._read(self.responses, lambda _: True, PATIENCE))
+
     def answered_up_to(self, number: int) -> None:
         """Until all messages below a number have an answer, and perhaps others."""
         wanted = set(range(number))

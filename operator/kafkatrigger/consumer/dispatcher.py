@@ -281,6 +281,8 @@ class Dispatcher:
 
     def _next(self, worker: Worker, left: int) -> tuple[Chunk | None, bool]:
         """What goes to this worker next, and whether that waited in lanes; what waited goes first."""
+        if self._lanes.foremost:
+            return self._take_foremost(worker), True
         if worker.suspects:
             return (None if worker.in_flight else self._take_suspects(worker)), True
         room = min(FRAME_RECORDS, worker.window - worker.in_flight, self._max_in_flight - self.in_flight, left)
@@ -298,6 +300,14 @@ class Dispatcher:
                 lane.quarantined = False
                 self._lanes.consider(lane)
         return self._from_lanes(worker, taken)
+
+    def _take_foremost(self, worker: Worker) -> Chunk | None:
+        """The first message of a lane that goes before all else."""
+        lane = next((lane for lane in worker.lanes if lane in self._lanes.foremost), None)
+        if lane is None:
+            return None
+        worker.lanes.remove(lane)
+        return self._from_lanes(worker, [(lane, self._lanes.take(lane, 1))])
 
     def _take_lanes(self, worker: Worker, room: int) -> Chunk:
         """The beginnings of as many lanes as fit."""

@@ -20,7 +20,7 @@ from kafkatrigger.consumer.outbox import Callbacks, Committer, Connections, Outb
 from kafkatrigger.consumer.output import Output, Plain, live, live_outputs
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.source import Positions
-from kafkatrigger.consumer.transaction import CALL_TIMEOUT, Ending, State, Transaction
+from kafkatrigger.consumer.transaction import FLUSH_TIMEOUT, Ending, State, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,6 @@ class ExactlyOnce(Outbox):
         self._transaction = Transaction(transactional_id, self._connect)
         self._outside: dict[Partition, list[Output]] = {}
         self._commits: list[_Commit] = []
-        self._metadata: object = None
         self._is_unknown = False
         self._counts_journal = True
 
@@ -72,13 +71,17 @@ class ExactlyOnce(Outbox):
 
     @property
     def full(self) -> bool:
-        """As everywhere."""
-        return super().full or self._transaction.state in (State.COMMITTING, State.ABORTING) or self._is_unknown
+        """As everywhere; what comes while a transaction is being committed waits for the next one."""
+        if self._transaction.state is State.COMMITTING:
+            return self._is_group
+        return super().full or self._transaction.state is State.ABORTING or self._is_unknown
 
     def pump(self) -> None:
-        """As everywhere; while a transaction ends, `commit` goes on with it."""
-        self._transaction.producer.poll(0)
+        """As everywhere."""
+        self._poll()
         self._pump_common()
+        if self._transaction.state is State.COMMITTING:
+            self._finish()
         if self._transaction.state is State.ABORTING or self._is_doomed():
             self._abort()
         if self._transaction.is_ready() and not self._is_unknown:
@@ -94,15 +97,17 @@ class ExactlyOnce(Outbox):
         yield from self._waiting_offsets()
 
     def commit(self, source: Committer, positions: Callable[[], Positions]) -> bool:
-        """As everywhere, in a transaction."""
+        """As everywhere: it begins to commit the open transaction, and a later call or `pump` sees the end."""
         deadline = time.monotonic() + COMMIT_BUDGET
-        while self._advance(source, positions):
-            if not self._groups:
-                return True
-            if time.monotonic() > deadline:
+        while True:
+            if self._groups and not self._journal.records and self._transaction.is_ready():
+                self._write_group()
+            is_done = self._advance(source, positions)
+            if not self._groups and (is_done or not self._is_group):
+                return is_done
+            remaining = deadline - time.monotonic()
+            if remaining < 0 or not (is_done or self._transaction.wait(remaining)):
                 return False
-            self._write_group()
-        return False
 
     def commit_last(self, source: Committer, positions: Callable[[], Positions]) -> bool:
         """As everywhere. What did not come to its end in time is never committed for a partition that was given up."""
@@ -113,12 +118,20 @@ class ExactlyOnce(Outbox):
                 return True
             if time.monotonic() > deadline:
                 return False
+            self._transaction.wait(0.1)
 
     # Writing
 
     def _writer(self) -> Producer:
         self._transaction.begin()
         return self._transaction.producer
+
+    def _poll(self) -> None:
+        """Takes reports. A fatal error is for the next call of the transaction to judge."""
+        try:
+            self._transaction.producer.poll(0)
+        except KafkaException as problem:
+            log.debug("producer: %s", problem.args[0].str())
 
     def _connect(self) -> Producer:
         return Producer({**self._settings(), **self._hooks()})
@@ -140,7 +153,7 @@ class ExactlyOnce(Outbox):
 
     def _flushed(self) -> bool:
         """Makes room in the client: a transaction takes all records of a message, or none."""
-        return bool(self._transaction.producer.flush(CALL_TIMEOUT) == 0)
+        return bool(self._transaction.producer.flush(FLUSH_TIMEOUT) == 0)
 
     def _elsewhere(self) -> Iterable[Iterable[Output]]:
         return self._outside.values()
@@ -155,7 +168,7 @@ class ExactlyOnce(Outbox):
         self._pending.extend(live_outputs(outputs))  # the probe was aborted
 
     def _on_error(self, error: KafkaError) -> None:
-        log.debug("producer: %s", error.str())  # a fatal one is met by the next call of the transaction
+        log.debug("producer: %s", error.str())
 
     def drop_revoked(self) -> None:
         self._outside = {partition: outputs for partition, outputs in self._outside.items() if not partition.revoked}
@@ -186,10 +199,10 @@ class ExactlyOnce(Outbox):
         self._transaction.begin()
         if self._transaction.state is not State.OPEN:
             return False
-        self._metadata = source.group_metadata()
         for commit in self._commits:
             commit.partition.commits_sent = commit.number
-        return self._finish()
+        self._transaction.commit([commit.offset for commit in self._commits], source.group_metadata())
+        return False
 
     def _is_doomed(self) -> bool:
         """Whether the open transaction must not be committed."""
@@ -253,7 +266,7 @@ class ExactlyOnce(Outbox):
         return isinstance(first, Output) and isinstance(last, Output) and first.source is last.source
 
     def _finish(self) -> bool:
-        ending = self._transaction.commit([commit.offset for commit in self._commits], self._metadata)
+        ending = self._transaction.ending()
         if ending is Ending.COMMITTED:
             self._committed()
             return True
@@ -280,7 +293,7 @@ class ExactlyOnce(Outbox):
         """Aborts; then what was in the transaction is written again, but of partitions that were given up."""
         if not self._transaction.abort():
             return
-        self._transaction.producer.poll(0)  # its reports are of this journal
+        self._poll()  # what is still to be reported is of this journal
         error = self._transaction.error
         journal, was_group = self._taken()
         if error is not None:

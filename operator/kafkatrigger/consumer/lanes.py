@@ -19,7 +19,7 @@ import msgspec
 
 from kafkatrigger.api.control import Action
 from kafkatrigger.api.frames import Failed, Outcome, Record
-from kafkatrigger.consumer.offsets import RETRYING, LaneId, Parked, State
+from kafkatrigger.consumer.offsets import RETRYING, STOPPED, LaneId, Parked, State
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.sizes import size, sizes
 
@@ -136,6 +136,8 @@ class Lanes:
         """Lanes that would go on if their messages were in memory."""
         self.blocked: set[Lane] = set()
         """Lanes that wait for a decision of somebody."""
+        self.foremost: set[Lane] = set()
+        """Lanes whose first message runs before all else: those of a stop that has ended."""
         self.ready: deque[Lane] = deque()
         """Lanes that may run now; to be taken from the left."""
         self.waiting = 0
@@ -166,6 +168,8 @@ class Lanes:
             lane.restored_until = parked.until
             if lane.state != RETRYING:
                 self.blocked.add(lane)
+            if parked.lane in partition.resumed:
+                self.foremost.add(lane)
             self.consider(lane)
 
     def read_again(self, lane: Lane, record: Record) -> bool:
@@ -235,6 +239,8 @@ class Lanes:
 
     def unblock(self, lane: Lane, decision: Action) -> None:
         """Somebody decided about its first message: the lane goes on."""
+        if lane.state == STOPPED:
+            self.foremost.add(lane)
         lane.state, lane.decision, lane.attempts, lane.waiting = RETRYING, decision, 0, 0
         lane.due = 0.0
         self.blocked.discard(lane)
@@ -259,6 +265,7 @@ class Lanes:
 
     def answered(self, lane: Lane, record: Record) -> None:
         """A message of the lane was answered; one that has to wait again is `put` back besides."""
+        self.foremost.discard(lane)
         if any(each is record for each in lane.taken):
             lane.taken = [each for each in lane.taken if each is not record]
         else:
@@ -322,6 +329,8 @@ class Lanes:
 
     def _forget(self, lane: Lane) -> None:
         self._all.discard(lane)
+        self.blocked.discard(lane)
+        self.foremost.discard(lane)
         self._uncommitted.discard(lane)
         self.outside.discard(lane)
 

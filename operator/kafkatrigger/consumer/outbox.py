@@ -98,7 +98,7 @@ def connections(config: ConsumerConfig, transactional_id: str = "") -> Connectio
 
     return Connections(
         settings=settings,
-        probe=probe.in_background(test, client.outbox(common, config.max_buffered_bytes)),
+        probe=probe.probe(test, client.outbox(common, config.max_buffered_bytes)),
         limits=Limits(sorted(targets), partial(topics.ask_settings, admin)),
     )
 

@@ -244,7 +244,7 @@ class Outcomes:
                 each.lane.quarantined = False
         suspects = [each for each in unfinished if each.is_suspect]
         # Counted are those that the runtime names: of some the partition may have been given up meanwhile.
-        if exited and (len(exited.suspects) == 1 or exited.reason == "Timeout"):
+        if exited and len(exited.suspects) == 1:
             failed = Failed(exited.reason, exited.reason, exited.message, False)
             blamed = [each for each in suspects if not self._has_to_wait(each, unfinished)]
             for each in blamed:

@@ -22,6 +22,8 @@ class Partition(msgspec.Struct, eq=False):
     origin: Origin
     restored: Position
     """What the commit said from which it started: of what lies below its bound, only what is open is run."""
+    resumed: frozenset[LaneId] = frozenset()
+    """Lanes at which the trigger stopped, under another configuration: they go on, before all others."""
     lanes: "dict[LaneId, Lane]" = msgspec.field(default_factory=dict)
     """That wait; the success path has none."""
     leader_epoch: int = -1

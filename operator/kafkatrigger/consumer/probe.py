@@ -4,17 +4,15 @@ Only so a topic that leaves writes unanswered, as one without enough replicas do
 """
 
 import logging
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from kafkatrigger.consumer.background import in_background
 from kafkatrigger.consumer.output import Output
 from kafkatrigger.kafka import client
-
-log = logging.getLogger(__name__)
 
 WAIT = 10.0
 """Seconds for all of a probe; more than the client takes to give a record up."""
@@ -31,36 +29,24 @@ def write(settings: client.Configuration, output: Output) -> KafkaError | None:
 def write_and_abort(transactional_id: str, settings: client.Configuration, output: Output) -> KafkaError | None:
     """Writes the record in a transaction that is aborted: nobody sees it."""
     producer = _producer(client.transactional(settings, transactional_id))
-    try:
-        producer.init_transactions(WAIT)
-        producer.begin_transaction()
-        error = _written(producer, output)
-        with suppress(KafkaException):  # without it the broker aborts, later
-            producer.abort_transaction(WAIT)
-    except KafkaException as problem:
-        return _error(problem)
+    producer.init_transactions(WAIT)
+    producer.begin_transaction()
+    error = _written(producer, output)
+    with suppress(KafkaException):  # without it the broker aborts, later
+        producer.abort_transaction(WAIT)
     return error
 
 
-def in_background(
-    probe: Callable[[client.Configuration, Output], KafkaError | None], settings: client.Configuration
-) -> Probe:
-    """The probe on a thread of its own, which does not keep the process from ending."""
+def probe(write: Callable[[client.Configuration, Output], KafkaError | None], settings: client.Configuration) -> Probe:
+    """Probes that write so."""
 
-    def start(output: Output) -> "Future[KafkaError | None]":
-        answer: Future[KafkaError | None] = Future()
+    def attempt(output: Output) -> KafkaError | None:
+        try:
+            return write(settings, output)
+        except KafkaException as problem:
+            return _error(problem)
 
-        def run() -> None:
-            try:
-                answer.set_result(probe(settings, output))
-            except Exception as error:
-                log.exception("a probe of the topic %s failed", output.topic)
-                answer.set_result(KafkaError(KafkaError._FAIL, str(error)))
-
-        threading.Thread(target=run, name="probe", daemon=True).start()
-        return answer
-
-    return start
+    return lambda output: in_background("probe", lambda: attempt(output))
 
 
 def _producer(settings: client.Configuration) -> Producer:
@@ -76,8 +62,6 @@ def _written(producer: Producer, output: Output) -> KafkaError | None:
 
     try:
         produce(producer, output, delivered)
-    except KafkaException as problem:
-        return _error(problem)
     except (OverflowError, TypeError, ValueError) as problem:
         return KafkaError(KafkaError._INVALID_ARG, str(problem))
     if producer.flush(WAIT):

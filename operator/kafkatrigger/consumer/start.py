@@ -12,7 +12,16 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from kafkatrigger.api.start_policy import StartPolicy
 from kafkatrigger.consumer import offsets
-from kafkatrigger.consumer.offsets import RETRYING, STOPPED, Origin, Parked, Position, decode_metadata, encode_metadata
+from kafkatrigger.consumer.offsets import (
+    RETRYING,
+    STOPPED,
+    LaneId,
+    Origin,
+    Parked,
+    Position,
+    decode_metadata,
+    encode_metadata,
+)
 from kafkatrigger.consumer.partition import Partition
 
 log = logging.getLogger(__name__)
@@ -88,10 +97,14 @@ def _recreated(consumer: Consumer, of: TopicPartition, policy: Policy, topic_id:
 
 def _committed(at: TopicPartition, policy: Policy, topic_id: bytes) -> Partition:
     origin, position = decode_metadata(at.offset, at.metadata)
+    resumed: frozenset[LaneId] = frozenset()
     if origin.config != policy.config:
+        resumed = frozenset(each.lane for each in position.parked if each.state == STOPPED)
         position = _without_stops(position)
     anew = Origin(origin.reason, topic_id or origin.topic_id, policy.config)
-    return Partition(at.topic, at.partition, position.resume_at, anew, position, told=position, committed=position)
+    return Partition(
+        at.topic, at.partition, position.resume_at, anew, position, resumed, told=position, committed=position
+    )
 
 
 def _without_stops(position: Position) -> Position:

@@ -1,30 +1,29 @@
-"""A producer with transactions, whose calls never hold up the loop for longer than a moment.
+"""A producer with transactions, whose calls never hold up the loop.
 
-The client's calls may be repeated after a time-out: they go on where they were. So each is given a short time, and called
-again at the next turn.
+Some of the client's calls take their own time whatever time-out they are given (tried: nine seconds for offsets, while a
+broker hangs). So each runs on a thread beside the loop, which asks what became of it. After a time-out a call may be made
+again: it goes on where it was.
 
 A transaction ends in one of three ways: committed, aborted, or *unknown*, when the broker did not answer the commit. The
 same id initialised anew makes the coordinator finish or abort what is open, and after that the group's offsets say which.
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from enum import Enum, auto
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
+from kafkatrigger.consumer.background import in_background
 from kafkatrigger.kafka.client import TRANSACTION_TIMEOUT
 
 log = logging.getLogger(__name__)
 
-CALL_TIMEOUT = 0.5
-"""Seconds of one call."""
-
-PATIENCE = TRANSACTION_TIMEOUT + 2.0
-"""Seconds to wait for the end of a transaction before it is given up, and the producer with it."""
+FLUSH_TIMEOUT = 0.5
+"""Seconds in which the broker should have heard of the transaction that is aborted."""
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 10.0
@@ -68,45 +67,51 @@ class Transaction:
         """Why the last transaction was aborted, where the client said it."""
         self.aborts = 0
         """Transactions that were not committed."""
+        self._call: Future[None] | None = None
         self._begun = 0.0
         self._since = 0.0
         self._retry_at = 0.0
         self._pause = FIRST_PAUSE
-        self._sent = False
+        self._offsets: list[TopicPartition] = []
+        """Not sent yet."""
+        self._metadata: Any = None
 
     def is_ready(self) -> bool:
         """Whether a transaction may begin or is open; tries to get there otherwise."""
-        if self.state is State.STARTING and time.monotonic() >= self._retry_at:
+        if self.state is State.STARTING:
             self._initialise()
         return self.state in (State.READY, State.OPEN)
 
     def begin(self) -> None:
         """Opens a transaction, if none is open."""
-        if self.state is State.READY:
-            self._begun = time.monotonic()
-            try:
-                self.producer.begin_transaction()
-            except KafkaException as problem:
-                self._check_fenced(problem.args[0])
-                log.warning("transactions begin anew (%s)", problem.args[0].str())
-                self.restart()
-                return
-            self.error = None
-            self.state = State.OPEN
-
-    def commit(self, offsets: list[TopicPartition], metadata: Any) -> Ending:
-        """Commits with these offsets. While it is unfinished it has to be called again, and nothing else."""
-        if self.state is State.OPEN:
-            self.state, self._since, self._sent = State.COMMITTING, time.monotonic(), False
+        if self.state is not State.READY:
+            return
+        self._begun = time.monotonic()
         try:
-            if offsets and not self._sent:
-                self.producer.send_offsets_to_transaction(offsets, metadata, CALL_TIMEOUT)
-            self._sent = True
-            self.producer.commit_transaction(CALL_TIMEOUT)
+            self.producer.begin_transaction()
         except KafkaException as problem:
-            return self._not_committed(problem.args[0])
-        self.state = State.READY
-        return Ending.COMMITTED
+            self._check_fenced(problem.args[0])
+            log.warning("the producer is replaced (%s)", problem.args[0].str())
+            self.restart()
+            return
+        self.error = None
+        self.state = State.OPEN
+
+    def commit(self, offsets: list[TopicPartition], metadata: Any) -> None:
+        """Begins to commit with these offsets; `ending` says what became of it."""
+        self.state, self._since = State.COMMITTING, time.monotonic()
+        self._offsets, self._metadata = offsets, metadata
+        self._call = in_background("commit", self._commit)
+
+    def ending(self) -> Ending:
+        """How far the commit is. Until it is finished nothing else can be done."""
+        if self._call is None or not self._call.done():
+            return Ending.UNFINISHED
+        error = self._taken()
+        if error is None:
+            self.state = State.READY
+            return Ending.COMMITTED
+        return self._not_committed(error)
 
     def abort(self) -> bool:
         """Whether the transaction, if there was one, is aborted now; while it is not, it has to be called again."""
@@ -115,48 +120,80 @@ class Transaction:
         if self.state is not State.ABORTING:
             self.state, self._since = State.ABORTING, time.monotonic()
             self.aborts += 1
-            # The coordinator has to know of the transaction, or the client takes its answer to the abort for a fatal
-            # error (https://github.com/confluentinc/librdkafka/issues/4849).
-            self.producer.flush(CALL_TIMEOUT)
-        try:
-            self.producer.abort_transaction(CALL_TIMEOUT)
-        except KafkaException as problem:
-            error = problem.args[0]
-            self._check_fenced(error)
-            if error.retriable() and not self._is_overdue():
-                return False
-            log.warning("a transaction was not aborted (%s): the producer is replaced, which aborts it", error.str())
-            self.restart()
+            self._call = in_background("abort", self._abort)
+        if self._call is None or not self._call.done():
+            return False
+        error = self._taken()
+        if error is None:
+            self.state = State.READY
             return True
-        self.state = State.READY
+        self._check_fenced(error)
+        if error.retriable() and not self._is_overdue():
+            self._call = in_background("abort", self._abort)
+            return False
+        log.warning("a transaction was not aborted (%s): the producer is replaced, which aborts it", error.str())
+        self.restart()
+        return True
+
+    def wait(self, seconds: float) -> bool:
+        """Until the call that is under way is over, or the time is; False where there is none."""
+        if self._call is None:
+            return False
+        wait([self._call], seconds)
         return True
 
     def restart(self) -> None:
         """Another producer of the same id: once it is ready, what this one left open is finished or aborted."""
-        old = self.producer
+        old = [self.producer]
         self.producer = self._connect()
         self.state = State.STARTING
-        # The end of a client waits for its threads.
-        threading.Thread(target=_release, args=([old],), name="release", daemon=True).start()
+        in_background("release", old.clear)  # the end of a client waits for its threads
+
+    def _commit(self) -> None:
+        if self._offsets:
+            self.producer.send_offsets_to_transaction(self._offsets, self._metadata, TRANSACTION_TIMEOUT)
+            self._offsets = []
+        self.producer.commit_transaction(TRANSACTION_TIMEOUT)
+
+    def _abort(self) -> None:
+        # The coordinator has to know of the transaction, or the client takes its answer to the abort for a fatal error
+        # (https://github.com/confluentinc/librdkafka/issues/4849).
+        self.producer.flush(FLUSH_TIMEOUT)
+        self.producer.abort_transaction(TRANSACTION_TIMEOUT)
 
     def _initialise(self) -> None:
-        try:
-            self.producer.init_transactions(CALL_TIMEOUT)
-        except KafkaException as problem:
-            error = problem.args[0]
-            if error.code() == KafkaError._FENCED:
-                raise self._fenced() from problem
-            self._pause = min(2 * self._pause, LONGEST_PAUSE)
-            self._retry_at = time.monotonic() + (FIRST_PAUSE if error.retriable() else self._pause)
-            if not error.retriable():
-                self.problem = (
-                    f"transactions with the id {self.id} are not possible ({error.str()}): "
-                    "let the trigger's user write and describe transactional ids with the group's name as prefix"
-                )
-                log.warning("%s", self.problem)
-                self.restart()
+        if self._call is None:
+            if time.monotonic() >= self._retry_at:
+                self._call = in_background("init", lambda: self.producer.init_transactions(TRANSACTION_TIMEOUT))
             return
-        self.state, self.problem, self._pause = State.READY, "", FIRST_PAUSE
+        if not self._call.done():
+            return
+        error = self._taken()
+        if error is None:
+            self.state, self.problem, self._pause = State.READY, "", FIRST_PAUSE
+            return
+        if error.code() == KafkaError._FENCED:
+            raise self._fenced()
+        self._retry_at = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        if not error.retriable():
+            self.problem = (
+                f"transactions with the id {self.id} are not possible ({error.str()}): "
+                "let the trigger's user write and describe transactional ids with the group's name as prefix"
+            )
+            log.warning("%s", self.problem)
+            self.restart()
+
+    def _taken(self) -> KafkaError | None:
+        """The error of the call that is over, if it had one."""
+        call, self._call = self._call, None
+        problem = call.exception() if call is not None else None
+        if problem is None:
+            return None
+        if isinstance(problem, KafkaException):
+            error: KafkaError = problem.args[0]
+            return error
+        raise problem
 
     def _not_committed(self, error: KafkaError) -> Ending:
         if error.txn_requires_abort():
@@ -164,16 +201,17 @@ class Transaction:
             return Ending.ABORTED
         self._check_fenced(error)
         if error.retriable() and not self._is_overdue():
+            self._call = in_background("commit", self._commit)
             return Ending.UNFINISHED
         self.error = error
-        if not self._sent and not error.fatal():
+        if self._offsets and not error.fatal():
             return Ending.ABORTED
         log.warning("it is not known whether a transaction was committed (%s)", error.str())
         self.restart()
         return Ending.UNKNOWN
 
     def _is_overdue(self) -> bool:
-        return time.monotonic() - self._since > PATIENCE
+        return time.monotonic() - self._since > TRANSACTION_TIMEOUT
 
     def _check_fenced(self, error: KafkaError) -> None:
         """FencedError, unless the broker itself did it: it also fences a transaction that is open for too long."""
@@ -185,7 +223,3 @@ class Transaction:
             f"another producer uses the transactional id {self.id}: two pods must not have the same KAFKATRIGGER_POD_UID "
             "and group; nothing of the open transaction is committed"
         )
-
-
-def _release(clients: list[Producer]) -> None:
-    clients.clear()

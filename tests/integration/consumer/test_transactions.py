@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -57,6 +58,11 @@ def outbox(delivery: Delivery) -> ExactlyOnce:
     return delivery.outbox
 
 
+def outside(delivery: Delivery) -> int:
+    """Results that wait outside of transactions."""
+    return sum(map(len, outbox(delivery)._outside.values()))
+
+
 def assert_each_once(topics: Topics, topic: str, count: int) -> None:
     """Each result once, and per key in order."""
     messages = topics.read(f"{topic}.out", count)
@@ -85,10 +91,12 @@ def test_results_and_offsets_are_committed_together(
 def test_a_generation_that_is_over_aborts_and_runs_nothing_again(
     broker: HostBroker, topics: Topics, source: str, deliveries: list[Delivery]
 ) -> None:
-    first, second = (Delivery(config(broker, source, "ExactlyOnce")) for _ in range(2))
-    deliveries += [first, second]
+    first = Delivery(config(broker, source, "ExactlyOnce"))
+    deliveries.append(first)
     first.until(lambda: first.answered > 2000)
     first.spoil_metadata()
+    second = Delivery(config(broker, source, "ExactlyOnce"))
+    deliveries.append(second)
 
     def both() -> bool:
         first.step()
@@ -142,37 +150,79 @@ def test_a_second_producer_of_the_same_id_ends_the_first_which_commits_nothing_m
     assert topics.committed(config(broker, source, "ExactlyOnce").group_id, source) == before
 
 
-@pytest.mark.parametrize("seconds", [1.0, 14.0], ids=["short", "longer than a transaction"])
-def test_a_broker_that_hangs_during_a_commit_leaves_each_result_once(own_broker: HostBroker, seconds: float) -> None:
+class HangsAtTheEnd:
+    """In the place of a producer: the broker hangs from the moment at which a commit is to be decided."""
+
+    def __init__(self, producer: Producer, broker: HostBroker) -> None:
+        self._producer, self._broker = producer, broker
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._producer, name)
+
+    def commit_transaction(self, timeout: float) -> None:
+        assert self._producer.flush(30) == 0
+        self._broker.freeze()
+        self._producer.commit_transaction(timeout)
+
+
+@pytest.mark.parametrize("is_given_up", [False, True], ids=["answered late", "not answered"])
+def test_an_unknown_end_of_a_transaction_leaves_each_result_once(own_broker: HostBroker, is_given_up: bool) -> None:
     topics = Topics(own_broker.bootstrap)
     source = prepared(topics)
-    delivery = Delivery(config(own_broker, source, "ExactlyOnce"))
-    delivery.until(lambda: delivery.answered > 2000)
+    delivery = Delivery(config(own_broker, source, "ExactlyOnce"), session_ms=45_000)
+    transaction = outbox(delivery)._transaction
+    delivery.until(lambda: delivery.outbox.acknowledged.total() == 10_000)
+    transaction.producer = HangsAtTheEnd(transaction.producer, own_broker)  # type: ignore[assignment]
+    topics.produce(source, numbered(2000, start=10_000))
+    try:
+        delivery.until(lambda: transaction.state is State.COMMITTING)
+        if is_given_up:
+            delivery.until(lambda: outbox(delivery)._is_unknown)
+        else:
+            deadline = time.monotonic() + 2
+            delivery.until(lambda: time.monotonic() > deadline)
+        transaction.producer = getattr(transaction.producer, "_producer", transaction.producer)
+    finally:
+        own_broker.thaw()
+    delivery.until(lambda: delivery.outbox.acknowledged.total() >= 12_000, 90)
+    delivery.close()
+    assert delivery.answered == 12_000, "nothing was run again"
+    assert_each_once(topics, source, 12_000)
+
+
+def test_a_broker_that_hangs_holds_up_no_turn_of_the_loop(own_broker: HostBroker) -> None:
+    topics = Topics(own_broker.bootstrap)
+    source = prepared(topics)
+    delivery = Delivery(config(own_broker, source, "ExactlyOnce"), session_ms=45_000)
     delivery.until(lambda: outbox(delivery)._transaction.state is State.OPEN)
     own_broker.freeze()
+    longest = 0.0
     try:
-        delivery.until(lambda: outbox(delivery)._transaction.state is State.COMMITTING, 30)
-        deadline = time.monotonic() + seconds
-        delivery.until(lambda: time.monotonic() > deadline)
+        deadline = time.monotonic() + 14  # longer than a transaction may be open
+        while (started := time.monotonic()) < deadline:
+            delivery.step()
+            longest = max(longest, time.monotonic() - started)
     finally:
         own_broker.thaw()
     delivery.until(lambda: delivery.outbox.acknowledged.total() >= 10_000, 90)
-    delivery.settle()
     delivery.close()
     assert_each_once(topics, source, 10_000)
+    assert longest < 5, "a member that does not poll is expelled"
 
 
 def test_results_that_the_metadata_has_no_room_for_wait_outside(
-    broker: HostBroker, topics: Topics, source: str, deliveries: list[Delivery]
+    broker: HostBroker, topics: Topics, deliveries: list[Delivery]
 ) -> None:
     """Every other message stays open: as many gaps as there can be."""
+    source = prepared(topics, count := 24_000)
     delivery = Delivery(config(broker, source, "ExactlyOnce"), lambda m: None if m.offset() % 2 else m.value())
     deliveries.append(delivery)
-    delivery.until(lambda: sum(each.end for each in delivery.partitions.values()) == 10_000)
-    delivery.until(lambda: len(outbox(delivery)._outside) == PARTITIONS)
-    delivery.until(lambda: delivery.outbox.acknowledged.total() > 1000)
+    delivery.until(lambda: sum(each.end for each in delivery.partitions.values()) == count)
+    delivery.until(lambda: not delivery.outbox.full and not delivery.outbox.unacknowledged)
+    assert outbox(delivery)._outside
+    delivery.until(lambda: delivery.outbox.acknowledged.total() == count // 2 - outside(delivery))
     published = {int(message.value()) for message in topics.read(f"{source}.out", delivery.outbox.acknowledged.total())}
-    for message in topics.read(source, 10_000):
+    for message in topics.read(source, count):
         said = delivery.partitions[source, message.partition()].committed
         assert said is not None
         is_open = said.is_open(message.offset(), -2 - message.offset())
@@ -182,7 +232,7 @@ def test_results_that_the_metadata_has_no_room_for_wait_outside(
             delivery.finish(partition, 100)
             delivery.step()
     delivery.settle()
-    assert Counter(int(each.value()) for each in topics.read(f"{source}.out", 10_000)) == Counter(range(10_000))
+    assert Counter(int(each.value()) for each in topics.read(f"{source}.out", count)) == Counter(range(count))
 
 
 def test_an_oversize_record_among_innocents_is_refused_alone(

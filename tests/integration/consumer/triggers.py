@@ -1,13 +1,15 @@
 """Triggers, messages and what to make of responses: for the tests of this folder."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
 from confluent_kafka import Message
 
 from tests.cluster.broker import HostBroker
+from tests.support.pipeline import Pod
+from tests.support.topics import Topics
 
 
 def spec(broker: HostBroker, topic: str, /, function: str = "functions:tell", **more: Any) -> dict[str, Any]:
@@ -58,3 +60,14 @@ def assert_in_order(answers: Iterable[Message]) -> None:
     for key, found in by_key(answers).items():
         first = list(dict.fromkeys(found))
         assert first == sorted(first), f"key {key!r} was answered out of order: {found}"
+
+
+def committed_up_to(topics: Topics, pod: Pod, source: str) -> Callable[[], bool]:
+    """Whether everything that is in the source now is terminal, by what is committed."""
+    ends = topics.ends(source)
+
+    def is_reached() -> bool:
+        committed = topics.committed(pod.config.group_id, source)
+        return all(committed.get(number, 0) >= end for number, end in ends.items())
+
+    return is_reached

@@ -52,7 +52,7 @@ def test_each_element_is_an_outcome_of_its_own(runtime: Runtime) -> None:
 def test_when_a_call_raises_only_the_guilty_message_fails(runtime: Runtime) -> None:
     _, data = runtime.start_session("of_keys")
     outcomes = data.run_side_by_side(None, BAD, None, "sys.exit")
-    assert outcomes[0], outcomes[2] == (b"[0]", b"[2]")
+    assert (outcomes[0], outcomes[2]) == (b"[0]", b"[2]")
     assert [type(outcome) for outcome in outcomes] == [bytes, Failed, bytes, Failed]
 
 

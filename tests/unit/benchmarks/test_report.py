@@ -47,6 +47,11 @@ def test_a_failure_says_why() -> None:
     assert "- bare <loop>: it ended with 1" in report.document(RESULTS, "")
 
 
+def test_what_is_kept_of_a_failure_is_the_reason_and_not_the_log() -> None:
+    assert report.reason("it ended with 1: /home/somebody/log\nTraceback") == "it ended with 1"
+    assert report.reason("1 validation error\n/home/somebody") == "1 validation error"
+
+
 def test_notes_are_part_of_the_page() -> None:
     assert "## Notes\n\nthe profile says so\n\n" in report.document(RESULTS, "the profile says so\n")
     assert "Notes" not in report.document(RESULTS, "")

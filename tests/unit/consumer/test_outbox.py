@@ -113,7 +113,7 @@ class Commits:
         return None
 
     def committed(self, partitions: Iterable[Partition]) -> dict[Partition, tuple[int, str]]:
-        return {}
+        return dict.fromkeys(partitions, (0, ""))
 
 
 class World:
@@ -169,9 +169,18 @@ class World:
             self.outbox.pump()
         self.flush()
 
+    def until(self, condition: Callable[[], Any]) -> None:
+        """Pumps until the condition holds."""
+
+        def pumped() -> bool:
+            self.outbox.pump()
+            return bool(condition())
+
+        until(pumped, 10)
+
     def recover(self, error: int | None = None) -> None:
         """The next probe is written, or not."""
-        until(lambda: self.outbox.pump() or self.probes, 5, "a probe")
+        self.until(lambda: self.probes)
         _, answer = self.probes.pop()
         answer.set_result(None if error is None else KafkaError(error))
         self.outbox.pump()
@@ -257,7 +266,7 @@ def test_one_bad_record_of_a_batch_is_found_and_the_others_are_written(world: Wo
 def test_a_record_that_its_topic_would_not_take_is_never_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(at_least_once, "Producer", FakeProducer)
     world = World(limit=1000)
-    until(lambda: world.outbox.pump() or world.outbox._limits._known, 5)
+    world.until(lambda: world.outbox._limits._known)
     world.producer.verdict = lambda _, value: TOO_LARGE if value and len(value) > 1000 else None
     world.respond(b"a", b"x" * 1001, b"b")
     world.write(b"y" * 1001, 3)
@@ -272,7 +281,7 @@ def test_a_size_that_was_refused_is_asked_for_again(world: World) -> None:
     world.producer.verdict = lambda _, value: TOO_LARGE if value and len(value) > 1000 else None
     world.respond(b"a", b"x" * 1001)
     world.settle()
-    until(lambda: world.outbox.pump() or world.asked == ["out", "out"], 10, "a second question")
+    world.until(lambda: world.asked == ["out", "out"])
 
 
 def test_records_that_failed_stay_before_those_that_came_later(world: World) -> None:

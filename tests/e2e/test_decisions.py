@@ -1,0 +1,79 @@
+"""What people decide about failed messages, with the commands that the documentation names."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tests.cluster.settings import KUBECONFIG
+from tests.cluster.tools import tools
+from tests.support.triggers import Namespace, Trigger
+from tests.support.waiting import until
+
+QUICK = {"timeout": "5s", "retry": {"attempts": 2, "initialDelay": "100ms"}}
+BAD = orjson.dumps({"do": "raise"})
+
+
+def kafkatrigger(trigger: Trigger, *words: str) -> Any:
+    """The command, for this trigger; what it prints."""
+    program = Path(sys.executable).with_name("kafkatrigger")
+    where = ("--namespace", trigger.namespace.name, "--kubeconfig", str(KUBECONFIG), "--output", "json", trigger.name)
+    path = f"{tools().kubectl.parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [program, *words, *where],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "PATH": path},
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    return json.loads(done.stdout)
+
+
+def echo(number: int) -> bytes:
+    return orjson.dumps({"do": "echo", "n": number})
+
+
+def test_a_blocked_key_waits_for_a_decision_and_others_go_on(namespace: Namespace) -> None:
+    trigger = namespace.unapplied(
+        "functions:tell", delivery={**QUICK, "onFailure": "Block", "guarantee": "ExactlyOnce"}
+    )
+    namespace.topic("rul.source")
+    trigger.apply().wait_ready()
+    namespace.topics.produce(trigger.source, [(b"bad", BAD), (b"bad", echo(0)), (b"good", echo(1)), (b"bad", echo(2))])
+    until(lambda: [each.number for each in trigger.answered_now()] == [1], 60, "the answer of the other key")
+    message = trigger.wait("KeysBlocked", "True", "KeysBlocked", "blocked list", seconds=150)
+    assert "bad" not in message, "keys are personal data"
+    assert trigger.conditions()["Ready"]["status"] == "True"
+    assert trigger.body()["status"]["blockedKeys"]["count"] == 1
+    (blocked,) = kafkatrigger(trigger, "blocked", "list")
+    assert blocked["reason"] == "FunctionFailed"
+    kafkatrigger(trigger, "blocked", "skip", "--yes")
+    assert [each.number for each in sorted(trigger.answered(3), key=lambda each: each.number)] == [0, 1, 2]
+    trigger.wait_committed(4)
+    until(lambda: "KeysBlocked" not in trigger.conditions(), 150, "the end of the condition")
+
+
+def test_a_stop_reaches_all_pods_and_ends_when_somebody_resumes(namespace: Namespace) -> None:
+    trigger = namespace.unapplied("functions:tell", delivery={**QUICK, "onFailure": "Stop"}, scaling={"replicas": 2})
+    namespace.topic("rul.source", 4)
+    trigger.apply().wait_ready()
+    trigger.wait_shared(4, 2)
+    namespace.topics.produce(trigger.source, [(b"bad", BAD)])
+    trigger.wait("Ready", "False", "StoppedOnFailure", trigger.source, "ValueError", "resume")
+    pods = trigger.pod_names()
+    stopped = {"StoppedOnFailure"}
+    until(lambda: {trigger.pod_status(pod)["reason"] for pod in pods} == stopped, 60, "both pods stopped")
+    namespace.topics.produce(trigger.source, [(b"k%d" % n, echo(n)) for n in range(40)])
+    kafkatrigger(trigger, "resume")
+    # The message that stopped it runs first, and it stops again.
+    trigger.wait("Ready", "False", "StoppedOnFailure")
+    trigger.apply(delivery={**QUICK, "deadLetter": {"topic": trigger.dead_letters}})
+    assert len(trigger.answered(40)) >= 40
+    assert [letter.key() for letter in trigger.letters(1)] == [b"bad"]
+    trigger.wait_ready()
