@@ -209,6 +209,11 @@ class Lanes:
             self._spill(lane)
 
     @property
+    def is_one_first(self) -> bool:
+        """Whether a lane goes before all else, whose first message was read before, so that it can be had."""
+        return any(lane.spilled is None or lane.spilled < lane.partition.end for lane in self.foremost)
+
+    @property
     def is_full(self) -> bool:
         """Whether what waits here takes all the memory that it may."""
         return self.bytes > self._memory or self.waiting > self._most

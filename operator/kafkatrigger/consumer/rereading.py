@@ -88,7 +88,9 @@ class Rereader:
         for lane in outside:
             # What a commit told of the lane reaches beyond what was read of the partition yet: reading again would end too
             # early, and forget the lane's attempts and its messages beyond.
-            if lane.partition.end >= lane.restored_until:
+            # What goes before all else cannot wait for that: others wait for it, and nothing more is read.
+            is_first = lane in self._lanes.foremost and lane.spilled is not None and lane.spilled < lane.partition.end
+            if is_first or lane.partition.end >= lane.restored_until:
                 wanted.setdefault(lane.partition, []).append(lane)
         for partition, lanes in wanted.items():
             if (partition.topic, partition.number) in self._passes or partition.revoked:
