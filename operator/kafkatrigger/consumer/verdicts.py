@@ -41,7 +41,7 @@ _MENDS = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "let the trigger's user write to it",
     KafkaError.NOT_ENOUGH_REPLICAS: "see to its replicas and min.insync.replicas",
     KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND: "see to its replicas and min.insync.replicas",
-    KafkaError._MSG_TIMED_OUT: "see to its brokers, its replicas and min.insync.replicas",
+    KafkaError._MSG_TIMED_OUT: "see that it exists, and to its brokers, replicas and min.insync.replicas",
 }
 
 
