@@ -57,6 +57,7 @@ class FakeBroker:
         self.bad: set[bytes | None] = set()
         self.producers = 0
         self.room = 1000
+        self.is_slow = False
 
 
 class FakeProducer:
@@ -85,8 +86,8 @@ class FakeProducer:
         return 0
 
     def flush(self, _: float) -> int:
-        self._in_client = 0
-        return 0
+        self._in_client = self._in_client if self._broker.is_slow else 0
+        return self._in_client
 
     def send_offsets_to_transaction(self, offsets: list[TopicPartition], _: object, __: float) -> None:
         if self._broker.send_errors:
@@ -312,9 +313,14 @@ def test_one_bad_record_is_refused_and_the_others_are_committed_in_order(world: 
 
 def test_a_message_whose_records_do_not_fit_into_the_client_at_once_is_in_one_transaction(world: World) -> None:
     world.broker.room = 3
+    world.broker.is_slow = True
     world.respond(0)
     world.write(1, parts=7)
     world.write(2, parts=2)
+    for _ in range(3):
+        world.step()
+    assert world.broker.transactions in ([], [[b"0:0"]])
+    world.broker.is_slow = False
     world.settle()
     for values in world.broker.transactions:
         messages = {value.split(b".")[0] for value in values if value and b"." in value}
