@@ -426,7 +426,9 @@ class Producer:
 
     def _is_owner(self, of: Generation, offsets: list[TopicPartition]) -> bool:
         member, generation = of
-        return member.generation == generation and all(self._broker.owns(member, (each.topic, each.partition)) for each in offsets)
+        return member.generation == generation and all(
+            self._broker.owns(member, (each.topic, each.partition)) for each in offsets
+        )
 
     def commit_transaction(self, timeout: float) -> None:  # noqa: ARG002
         self._port()
