@@ -6,7 +6,7 @@ whose end is not known the group's offsets tell whether it was committed.
 
 import logging
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
@@ -259,9 +259,10 @@ class ExactlyOnce(Outbox):
             at = positions.get(partition)
             count = admissible(partition.origin, at, offsets, _floor(partition)) if at else 0
             end = offsets[count] if count < len(offsets) else offsets[-1] + 1 if offsets else 0
-            for output in outputs:
-                if output.source[1] < end:
-                    self._send(output)
+            admitted = deque(output for output in outputs if output.source[1] < end)
+            while admitted and self._send(admitted[0]):
+                admitted.popleft()
+            self._pending.extendleft(reversed(admitted))  # the client has no room for them
             if left := [output for output in outputs if output.source[1] >= end]:
                 self._outside[partition] = left
 

@@ -104,14 +104,16 @@ class Lane(msgspec.Struct, eq=False):
         return bool(self.records) and self.is_at_rest
 
     def parked(self, until: int) -> Parked | None:
-        """What a commit says of it. Where messages were read up to `until`, all of its messages up to there are open."""
-        first = self.first
-        if first is None:
+        """What a commit says of it, None for nothing. Where messages were read up to `until`, all of its messages up to there
+        are open.
+        """
+        first, until = self.first, max(until, self.restored_until)
+        if first is None or first >= until:  # what it may have outside memory was not read yet
             return None
         attempts = next(
             (each[3] - 1 for each in (*self.taken[:1], *self.records[:1]) if each[1] == first), self.attempts
         )
-        return Parked(self.id, first, max(until, self.restored_until, first + 1), attempts, self.state)
+        return Parked(self.id, first, until, attempts, self.state)
 
 
 class Lanes:
@@ -205,8 +207,11 @@ class Lanes:
         return self.bytes > self._memory or self.waiting > self._most
 
     def _spill(self, lane: Lane) -> None:
-        """Drops what of the lane need not be in memory: all of a blocked one, else all but the first message."""
-        kept = 0 if lane.state != RETRYING else 1
+        """Drops what of the lane need not be in memory: all of a blocked one, else all but the first message, and what
+        comes before one that has used up attempts, which the log knows nothing of.
+        """
+        tried = [index for index, record in enumerate(lane.records) if record[3] > 1]
+        kept = 0 if lane.state != RETRYING else 1 + max(tried, default=0)
         dropped = lane.records[kept:]
         if dropped:
             lane.attempts = dropped[0][3] - 1
