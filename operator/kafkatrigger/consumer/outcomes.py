@@ -29,6 +29,10 @@ _ORDINARY = {bytes}
 FIRST_GROUPS = (1, 8, 64)
 """Sizes of the first groups of suspects where nobody knows which messages had started: the oldest is the likeliest."""
 
+ENDED_RUNTIME = Failed(
+    "WorkerCrashed", "WorkerCrashed", "the whole runtime ended while it ran nothing but this message", False
+)
+
 
 class _Open(msgspec.Struct):
     """A message that a worker did not answer before it ended."""
@@ -238,6 +242,7 @@ class Outcomes:
         The suspects come first: a message before one of them may have run, its answer lost with the worker, and it must
         not run again after the suspect.
         """
+        was_solitary = self._dispatcher.is_solitary
         unfinished = self._unfinished(worker, exited)
         for each in unfinished:
             if each.lane is not None:
@@ -247,6 +252,8 @@ class Outcomes:
         if exited and len(exited.suspects) == 1:
             for each in suspects:
                 self._suspect_failed(each, Failed(exited.reason, exited.reason, exited.message, False))
+        elif exited is None and was_solitary and len(suspects) == 1:
+            self._suspect_failed(suspects[0], ENDED_RUNTIME)
         elif suspects:
             self._bisect(suspects, known=exited is not None)
         self._put_back(worker, [each for each in unfinished if not each.is_suspect])
@@ -286,7 +293,10 @@ class Outcomes:
             lanes[lane] = None
         ordered = list(lanes)
         half = (len(ordered) + 1) // 2
-        self._dispatcher.suspect([ordered[:half], ordered[half:]] if known else _growing(ordered))
+        if known:
+            self._dispatcher.suspect([ordered[:half], ordered[half:]])
+        else:
+            self._dispatcher.suspect_of_all(_growing(ordered))
 
     def _put_back(self, worker: int, innocent: list[_Open]) -> None:
         waits: list[tuple[Flight, Record]] = []
