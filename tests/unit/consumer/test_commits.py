@@ -12,6 +12,7 @@ from kafkatrigger.consumer import source
 from kafkatrigger.consumer.offsets import Origin, Position, decode_metadata, start
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.source import Source
+from kafkatrigger.consumer.start import Policy
 
 CONFIG = consumer_config(
     "tests",
@@ -27,6 +28,9 @@ CONFIG = consumer_config(
     ),
 )
 GAPS = Position(3, 10, [(3, 5), (7, 8)])
+
+
+POLICY = Policy(StartPolicy("earliest", {}), "g.redrive", 0)
 
 
 class FakeConsumer:
@@ -52,7 +56,7 @@ class FakeConsumer:
 
 class World:
     def __init__(self) -> None:
-        self.source = Source(CONFIG, StartPolicy("earliest", {}), lambda _: [], lambda _: None, lambda: None)
+        self.source = Source(CONFIG, POLICY, lambda _: None, lambda _: None, lambda: None, lambda _: None)
         self.partition = Partition("t", 0, 0, Origin("Committed"), start(0), leader_epoch=4)
         self.source.partitions["t", 0] = self.partition
 
