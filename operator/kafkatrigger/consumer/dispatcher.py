@@ -305,7 +305,7 @@ class Dispatcher:
 
     def _next(self, worker: Worker, left: int) -> tuple[Chunk | None, bool]:
         """What goes to this worker next, and whether that waited in lanes; what waited goes first."""
-        if self._lanes.foremost:
+        if self._lanes.is_one_first:
             return self._take_foremost(worker), True
         if worker.suspects:
             return (None if worker.in_flight else self._take_suspects(worker, worker.suspects.popleft())), True

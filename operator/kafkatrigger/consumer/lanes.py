@@ -87,6 +87,11 @@ class Lane(msgspec.Struct, eq=False):
         return min(candidates, default=None)
 
     @property
+    def blocked_offset(self) -> int:
+        """Of the message that it stopped at. Earlier ones may still wait for a topic to take what they led to."""
+        return self.spilled or 0
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing of it waits or runs any more."""
         return not (self.taken or self.records or self.running or self.held or self.answers) and self.spilled is None
@@ -110,9 +115,11 @@ class Lane(msgspec.Struct, eq=False):
         first, until = self.first, max(until, self.restored_until)
         if first is None or first >= until:  # what it may have outside memory was not read yet
             return None
-        attempts = next(
-            (each[3] - 1 for each in (*self.taken[:1], *self.records[:1]) if each[1] == first), self.attempts
-        )
+        tried = next((each for each in (*self.taken[:1], *self.records[:1]) if each[1] == first), None)
+        if tried is None and first != self.spilled:
+            # It waits for a topic. After a restart it runs again, and then what is known of a later one.
+            return Parked(self.id, first, until, 0, RETRYING)
+        attempts = tried[3] - 1 if tried is not None else self.attempts
         return Parked(self.id, first, until, attempts, self.state)
 
 
@@ -200,6 +207,11 @@ class Lanes:
         self._count(lane, 1, size(record))
         if lane.state != RETRYING or self.is_full:
             self._spill(lane)
+
+    @property
+    def is_one_first(self) -> bool:
+        """Whether a lane goes before all else, whose first message was read before, so that it can be had."""
+        return any(lane.spilled is None or lane.spilled < lane.partition.end for lane in self.foremost)
 
     @property
     def is_full(self) -> bool:
