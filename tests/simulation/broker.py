@@ -83,14 +83,13 @@ class Broker:
         topic, value = record.topic, record.value
         if topic == DEAD_LETTERS:
             headers = dict(record.headers)
-            of = (
-                headers["kafkatrigger.source.topic"].decode(),
-                *(int(headers[f"kafkatrigger.source.{name}"]) for name in ("partition", "offset")),
-            )
+            partition, offset = (int(headers[f"kafkatrigger.source.{name}"]) for name in ("partition", "offset"))
+            of = headers["kafkatrigger.source.topic"].decode(), partition, offset
             self.history.published(topic, of, -1)
         else:
-            name, partition, offset, number = value.decode().split("/")[:4]
-            self.history.published(topic, (name, int(partition), int(offset)), int(number))
+            name, *numbers = value.decode().split("/")[:4]
+            partition, offset, number = map(int, numbers)
+            self.history.published(topic, (name, partition, offset), number)
 
     # The group
 
@@ -144,7 +143,8 @@ class _Consumer:
         return 0, self._broker.logs[(at.topic, at.partition)].end
 
     def _fetch(self, most: int) -> list[Message]:
-        rng, found = self._broker.rng, []
+        rng = self._broker.rng
+        found: list[Message] = []
         places = sorted(self._positions.keys() - self._paused)
         rng.shuffle(places)
         for place in places:
@@ -236,11 +236,13 @@ class GroupConsumer(_Consumer):
     def _told(self, what: str, place: Place) -> None:
         broker = self._broker
         if what != "assign" and place not in self._positions:
+            if what == "revoke":
+                self.heirs.pop(place, None)
+                broker.assigning.discard(place)
             return
         self._on[what](self, [TopicPartition(*place)])
         self.generation += 1
         if what == "revoke":
-            broker.history.interruptions[place] += 1
             if broker.owners.get(place) is self:
                 del broker.owners[place]
             heir = self.heirs.pop(place)
@@ -248,8 +250,6 @@ class GroupConsumer(_Consumer):
                 broker.give(place, heir)
             else:
                 broker.assigning.discard(place)
-        elif what == "lost":
-            broker.history.interruptions[place] += 1
 
     def incremental_assign(self, places: list[TopicPartition]) -> None:
         for each in places:
@@ -331,7 +331,7 @@ class Producer:
 
     def __init__(self, broker: Broker, port: Callable[[], None], settings: dict[str, Any]) -> None:
         self._broker, self._port = broker, port
-        self._on_delivery = settings.get("on_delivery")
+        self._on_delivery: Callable[..., None] = settings.get("on_delivery") or _nobody
         self.id: str | None = settings.get("transactional.id")
         self._is_transactional = self.id is not None
         self._queue: list[Produced] = []
@@ -426,7 +426,9 @@ class Producer:
 
     def _is_owner(self, of: Generation, offsets: list[TopicPartition]) -> bool:
         member, generation = of
-        return member.generation == generation and all(self._broker.owns(member, (each.topic, each.partition)) for each in offsets)
+        return member.generation == generation and all(
+            self._broker.owns(member, (each.topic, each.partition)) for each in offsets
+        )
 
     def commit_transaction(self, timeout: float) -> None:  # noqa: ARG002
         self._port()
@@ -463,3 +465,7 @@ class Producer:
         self._forget()
         for record in purged:
             self._report(record, KafkaError(KafkaError._PURGE_QUEUE))
+
+
+def _nobody(*_: object) -> None:
+    """Listens where nobody asked for reports."""

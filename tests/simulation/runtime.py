@@ -163,12 +163,11 @@ class Worker:
         where = [(job.batch.id, job.index) for job in suspects]
         is_known = runtime.rng.random() > runtime.silent
         exited = WorkerExited(self.number, reason, "as planned", where) if is_known else None  # type: ignore[arg-type]
-        if is_known and (len(suspects) == 1 or reason == "Timeout"):
-            blamed = suspects
-        else:
-            blamed = self.running if not is_known else []
+        told: list[tuple[Job, Outcome]] = []
+        if not is_known or len(suspects) == 1 or reason == "Timeout":
+            told = [(job, FAILURE) for job in (suspects if is_known else self.running)]
         self.stop()
-        runtime.inbox.append((WorkerGone(self.number, exited), [(job, FAILURE) for job in blamed]))
+        runtime.inbox.append((WorkerGone(self.number, exited), told))
         runtime.clock.schedule(runtime.rng.uniform(0.01, 0.1), partial(self.start, runtime.session))
 
     def stop(self) -> None:
@@ -231,10 +230,10 @@ class Runtime:
         """The runtime as a whole ends, and comes back."""
         self.session += 1
         for worker in self.workers:
-            was_alive, blamed = worker.is_alive, [(job, FAILURE) for job in worker.running]
-            if was_alive:
+            told: list[tuple[Job, Outcome]] = [(job, FAILURE) for job in worker.running]
+            if worker.is_alive:
                 worker.stop()
-                self.inbox.append((WorkerGone(worker.number, None), blamed))
+                self.inbox.append((WorkerGone(worker.number, None), told))
         session = self.session
         self.clock.schedule(0.1, lambda: self._join() if session == self.session else None)
 
@@ -293,7 +292,7 @@ class Runtime:
             return
         is_final = True
         if isinstance(outcome, Failed):
-            self.history.blame(job.id, not (isinstance(event, WorkerGone) and event.exited is None))
+            self.history.blame(job.id)
             is_final = outcome.permanent or job.record[3] >= self._attempts
             message.given_up = message.given_up or (is_final and self._on_failure == "Skip")
             is_final = is_final and self._on_failure in ("DeadLetter", "Skip")

@@ -39,7 +39,7 @@ def _in_state(lanes: Lanes, state: int) -> list[Lane]:
 
 
 def _ref(lane: Lane) -> tuple[str, int, int]:
-    return lane.partition.topic, lane.partition.number, lane.first or 0
+    return lane.partition.topic, lane.partition.number, lane.blocked_offset
 
 
 def _described(lane: Lane) -> BlockedKey:

@@ -191,13 +191,13 @@ class Dispatcher:
     # Queues
 
     def add(self, chunk: Chunk) -> None:
-        """Queues the records of one read at their workers, or puts them where their lanes wait.
+        """Queues the records of one read at their workers.
 
-        At once, because a lane that a commit told of may go on as soon as everything below its bound was read: what comes
-        before its first message has to be in it by then.
+        What a commit covered of a lane goes there at once: the lane goes on as soon as all of that was read, and what comes
+        before its first message has to be in it by then. Others may have older ones before them in a queue.
         """
         if _has_lanes(chunk):
-            self._park(chunk)
+            self._park(chunk, covered=True)
         count = len(self.workers)
         if count == 1:
             self._queue(self.workers[0], chunk)
@@ -305,7 +305,7 @@ class Dispatcher:
 
     def _next(self, worker: Worker, left: int) -> tuple[Chunk | None, bool]:
         """What goes to this worker next, and whether that waited in lanes; what waited goes first."""
-        if self._lanes.foremost:
+        if self._lanes.is_one_first:
             return self._take_foremost(worker), True
         if worker.suspects:
             return (None if worker.in_flight else self._take_suspects(worker, worker.suspects.popleft())), True
@@ -375,15 +375,18 @@ class Dispatcher:
             return worker.backlog.popleft()
         return chunk.cut(count)
 
-    def _park(self, chunk: Chunk) -> int:
-        """Messages of a lane that waits go there, however long ago they were queued; how many."""
+    def _park(self, chunk: Chunk, covered: bool = False) -> int:
+        """Messages of a lane that waits go there, however long ago they were queued; how many.
+
+        `covered`: only those that a commit covered.
+        """
         # Taken out of the chunk meanwhile: a lane that spills has what it reads again later removed from all chunks.
         records, chunk.records = chunk.records, []
         kept = []
         for record in records:
             partition = chunk.partitions[record[0]]
             lane = partition.lanes.get(self.lane_of(record)) if partition.lanes else None
-            if lane is None:
+            if lane is None or (covered and record[1] >= lane.restored_until):
                 kept.append(record)
             else:
                 self._lanes.put(lane, record)

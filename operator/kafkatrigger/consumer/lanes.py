@@ -87,6 +87,11 @@ class Lane(msgspec.Struct, eq=False):
         return min(candidates, default=None)
 
     @property
+    def blocked_offset(self) -> int:
+        """Of the message that it stopped at. Earlier ones may still wait for a topic to take what they led to."""
+        return self.spilled or 0
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing of it waits or runs any more."""
         return not (self.taken or self.records or self.running or self.held or self.answers) and self.spilled is None
@@ -104,14 +109,18 @@ class Lane(msgspec.Struct, eq=False):
         return bool(self.records) and self.is_at_rest
 
     def parked(self, until: int) -> Parked | None:
-        """What a commit says of it. Where messages were read up to `until`, all of its messages up to there are open."""
-        first = self.first
-        if first is None:
+        """What a commit says of it, None for nothing. Where messages were read up to `until`, all of its messages up to there
+        are open.
+        """
+        first, until = self.first, max(until, self.restored_until)
+        if first is None or first >= until:  # what it may have outside memory was not read yet
             return None
-        attempts = next(
-            (each[3] - 1 for each in (*self.taken[:1], *self.records[:1]) if each[1] == first), self.attempts
-        )
-        return Parked(self.id, first, max(until, self.restored_until, first + 1), attempts, self.state)
+        tried = next((each for each in (*self.taken[:1], *self.records[:1]) if each[1] == first), None)
+        if tried is None and first != self.spilled:
+            # It waits for a topic. After a restart it runs again, and then what is known of a later one.
+            return Parked(self.id, first, until, 0, RETRYING)
+        attempts = tried[3] - 1 if tried is not None else self.attempts
+        return Parked(self.id, first, until, attempts, self.state)
 
 
 class Lanes:
@@ -200,13 +209,21 @@ class Lanes:
             self._spill(lane)
 
     @property
+    def is_one_first(self) -> bool:
+        """Whether a lane goes before all else, whose first message was read before, so that it can be had."""
+        return any(lane.spilled is None or lane.spilled < lane.partition.end for lane in self.foremost)
+
+    @property
     def is_full(self) -> bool:
         """Whether what waits here takes all the memory that it may."""
         return self.bytes > self._memory or self.waiting > self._most
 
     def _spill(self, lane: Lane) -> None:
-        """Drops what of the lane need not be in memory: all of a blocked one, else all but the first message."""
-        kept = 0 if lane.state != RETRYING else 1
+        """Drops what of the lane need not be in memory: all of a blocked one, else all but the first message, and what
+        comes before one that has used up attempts, which the log knows nothing of.
+        """
+        tried = [index for index, record in enumerate(lane.records) if record[3] > 1]
+        kept = 0 if lane.state != RETRYING else 1 + max(tried, default=0)
         dropped = lane.records[kept:]
         if dropped:
             lane.attempts = dropped[0][3] - 1

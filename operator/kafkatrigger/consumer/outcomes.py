@@ -248,15 +248,31 @@ class Outcomes:
             if each.lane is not None:
                 each.lane.quarantined = False
         suspects = [each for each in unfinished if each.is_suspect]
-        # Counted are those that the runtime names: of some the partition may have been given up meanwhile.
-        if exited and len(exited.suspects) == 1:
-            for each in suspects:
-                self._suspect_failed(each, Failed(exited.reason, exited.reason, exited.message, False))
-        elif exited is None and was_solitary and len(suspects) == 1:
-            self._suspect_failed(suspects[0], ENDED_RUNTIME)
-        elif suspects:
-            self._bisect(suspects, known=exited is not None)
-        self._put_back(worker, [each for each in unfinished if not each.is_suspect])
+        failed = _verdict(exited, is_alone=was_solitary and len(suspects) == 1)
+        if failed is not None:
+            blamed = [each for each in suspects if not self._has_to_wait(each, unfinished)]
+            for each in blamed:
+                self._suspect_failed(each, failed)
+        else:
+            blamed = suspects
+            if suspects:
+                self._bisect(suspects, known=exited is not None)
+        self._put_back(worker, [each for each in unfinished if not any(each is other for other in blamed)])
+
+    def _has_to_wait(self, suspect: _Open, unfinished: list[_Open]) -> bool:
+        """Whether this failure would be the last of its message, and earlier ones of its lane are to run again.
+
+        They have to be terminal first: a lane is open from its first message on, in what is committed and what is read
+        again. So it is put back with them, and fails once more.
+        """
+        of, lane_id = suspect.flight.partitions[suspect.record[0]], self._dispatcher.lane_of(suspect.record)
+        return retry.exhausted(self._config.retry, suspect.record[3]) and any(
+            not each.is_suspect
+            and each.record[1] < suspect.record[1]
+            and each.flight.partitions[each.record[0]] is of
+            and self._dispatcher.lane_of(each.record) == lane_id
+            for each in unfinished
+        )
 
     def _unfinished(self, worker: int, exited: WorkerExited | None) -> list[_Open]:
         """What was under way. If the whole runtime ended, nobody knows what had started: all of it is suspect."""
@@ -357,7 +373,8 @@ class _Frame:
 
     def settle(self) -> None:
         """Deals with each answer, in order."""
-        for self._index, (record, outcome) in enumerate(zip(self._records, self._answers, strict=True)):
+        for index, (record, outcome) in enumerate(zip(self._records, self._answers, strict=True)):
+            self._index = index
             partition = self._flight.partitions[record[0]]
             if self._later is not None:
                 self._later[(partition, self._dispatcher.lane_of(record))] -= 1
@@ -409,6 +426,15 @@ class _Frame:
             behind = self._records[self._index + 1 :]
             self._later = Counter((self._flight.partitions[each[0]], self._dispatcher.lane_of(each)) for each in behind)
         return self._later[(partition, lane_id)]
+
+
+def _verdict(exited: WorkerExited | None, is_alone: bool) -> Failed | None:
+    """Why the only suspect failed; None where there are several, or none."""
+    # Counted are those that the runtime names: of some the partition may have been given up meanwhile.
+    if exited is not None:
+        single = len(exited.suspects) == 1
+        return Failed(exited.reason, exited.reason, exited.message, False) if single else None
+    return ENDED_RUNTIME if is_alone else None
 
 
 def _growing(lanes: list[Lane]) -> list[list[Lane]]:

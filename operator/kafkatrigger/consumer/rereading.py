@@ -5,7 +5,7 @@ got to, or when all of its lanes have enough. Lanes that want more later get ano
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
@@ -62,8 +62,9 @@ class Rereader:
 
     def step(self) -> None:
         """Reads on, if a lane wants it; never waits."""
-        if self._lanes.outside and not self._lanes.is_full:
-            self._begin()
+        if self._lanes.outside:
+            # What goes before all else is read even if others take all the memory: they wait for it.
+            self._begin(self._lanes.outside & self._lanes.foremost if self._lanes.is_full else self._lanes.outside)
         if not self._passes or self._consumer is None:
             return
         for message in self._consumer.consume(BATCH, 0):
@@ -82,12 +83,14 @@ class Rereader:
         if self._consumer is not None:
             self._consumer.close()
 
-    def _begin(self) -> None:
+    def _begin(self, outside: Iterable[Lane]) -> None:
         wanted: dict[Partition, list[Lane]] = {}
-        for lane in self._lanes.outside:
+        for lane in outside:
             # What a commit told of the lane reaches beyond what was read of the partition yet: reading again would end too
             # early, and forget the lane's attempts and its messages beyond.
-            if lane.partition.end >= lane.restored_until:
+            # What goes before all else cannot wait for that: others wait for it, and nothing more is read.
+            is_first = lane in self._lanes.foremost and lane.spilled is not None and lane.spilled < lane.partition.end
+            if is_first or lane.partition.end >= lane.restored_until:
                 wanted.setdefault(lane.partition, []).append(lane)
         for partition, lanes in wanted.items():
             if (partition.topic, partition.number) in self._passes or partition.revoked:

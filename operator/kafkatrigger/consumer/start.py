@@ -12,7 +12,16 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from kafkatrigger.api.start_policy import StartPolicy
 from kafkatrigger.consumer import offsets
-from kafkatrigger.consumer.offsets import RETRYING, STOPPED, LaneId, Origin, Parked, Position, decode_metadata, encode_metadata
+from kafkatrigger.consumer.offsets import (
+    RETRYING,
+    STOPPED,
+    LaneId,
+    Origin,
+    Parked,
+    Position,
+    decode_metadata,
+    encode_metadata,
+)
 from kafkatrigger.consumer.partition import Partition
 
 log = logging.getLogger(__name__)

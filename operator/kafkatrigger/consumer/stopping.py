@@ -70,4 +70,4 @@ def _text(lane: Lane) -> str:
     error_class = lane.failure.error_class if lane.failure else "before this pod started"
     partition = lane.partition
     now = round((lane.blocked_at or time.time()) * 1000)
-    return stop.StopPoint(partition.topic, partition.number, lane.first or 0, now, error_class).text()
+    return stop.StopPoint(partition.topic, partition.number, lane.blocked_offset, now, error_class).text()

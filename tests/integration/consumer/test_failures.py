@@ -1,5 +1,6 @@
 """Retries, attempts and the breaker."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def test_attempts_survive_a_kill_of_the_consumer(
     )
     with Pod(trigger) as pod:
         for attempt in (2, 4):
-            until(lambda wanted=attempt: max(map(max, runs.attempts(runs.read(log)).values()), default=0) >= wanted, 60)
+            until(partial(_has_attempt, log, attempt), 60)
             pod.kill_consumer()
             pod.start_consumer()
         letters = topics.read(f"{source}.dlq", 10, seconds=90)
@@ -148,3 +149,8 @@ def test_a_filter_that_fails_is_a_failure_of_that_message(broker: HostBroker, to
     letters = topics.read_all(f"{source}.dlq") if policy == "DeadLetter" else []
     assert {dict(letter.headers())["kafkatrigger.error.reason"] for letter in letters} <= {b"FilterFailed"}
     assert len(letters) == (2 if policy == "DeadLetter" else 0)
+
+
+def _has_attempt(log: Path, number: int) -> bool:
+    """Whether a message has come to this attempt."""
+    return max(map(max, runs.attempts(runs.read(log)).values()), default=0) >= number

@@ -172,7 +172,7 @@ def test_an_unknown_end_of_a_transaction_leaves_each_result_once(own_broker: Hos
     delivery = Delivery(config(own_broker, source, "ExactlyOnce"), session_ms=45_000)
     transaction = outbox(delivery)._transaction
     delivery.until(lambda: delivery.outbox.acknowledged.total() == 10_000)
-    transaction.producer = HangsAtTheEnd(transaction.producer, own_broker)  # type: ignore[assignment]
+    transaction.producer = HangsAtTheEnd(transaction.producer, own_broker)
     topics.produce(source, numbered(2000, start=10_000))
     try:
         delivery.until(lambda: transaction.state is State.COMMITTING)
