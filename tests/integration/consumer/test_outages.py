@@ -153,6 +153,7 @@ def test_dead_letters_that_are_refused_park_their_keys_and_nothing_else(
             pod.wait(lambda now: not now.dead_letter_problem)
         pod.stop()
     with Pod(trigger) as pod:
+        pod.wait_ready()
         wait_committed(topics, pod, source, 60)
         pod.stop()
     assert sorted(numbers(topics.read_all(f"{source}.dlq"))) == list(range(-9, 0))
