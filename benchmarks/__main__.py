@@ -14,11 +14,11 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException
 
-from benchmarks import latency, machine, memory, picture, rate, recovery, report, results
+from benchmarks import latency, machine, measured, memory, picture, rate, recovery, report
 from benchmarks.cases import CASES, Case, Contestant, find
 from benchmarks.contestants import ContestantError
 from benchmarks.kafka import Kafka
-from benchmarks.results import CaseResult, Results, Run, Runs
+from benchmarks.measured import CaseResult, Results, Run, Runs
 from tests.cluster.broker import HostBroker
 
 RESULTS = Path(__file__).parent / "results"
@@ -104,10 +104,10 @@ def _keep(case: CaseResult, folder: Path) -> None:
     date = datetime.now(UTC).date().isoformat()
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{date}.json"
-    before = results.decode(file.read_bytes()) if file.exists() else Results(date, machine.shape(), [])
+    before = measured.decode(file.read_bytes()) if file.exists() else Results(date, machine.shape(), [])
     found = before.with_case(case, [each.name for each in CASES])
     notes = folder / f"{date}.notes.md"
-    file.write_bytes(results.encode(found))
+    file.write_bytes(measured.encode(found))
     (folder / f"{date}.md").write_text(report.document(found, notes.read_text() if notes.exists() else ""))
     (folder / "latest.svg").write_text(picture.draw(found))
     print("\n".join(report.verdict_lines(case)), flush=True)

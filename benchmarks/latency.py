@@ -14,8 +14,8 @@ from benchmarks.cases import PARTITIONS, Case, Contestant
 from benchmarks.contestants import ContestantError, Running, running
 from benchmarks.history import History
 from benchmarks.kafka import Kafka
+from benchmarks.measured import Run
 from benchmarks.rate import PATIENCE, Cost, peaks, wrongs
-from benchmarks.results import Run
 from benchmarks.traffic import traffic
 
 WAKE_RATE, WAKE_SECONDS = 200, 2.0

@@ -4,7 +4,7 @@ from benchmarks import processes, rate
 from benchmarks.cases import Case, Contestant
 from benchmarks.contestants import Ours, running
 from benchmarks.kafka import Kafka
-from benchmarks.results import Run
+from benchmarks.measured import Run
 
 
 def measure(kafka: Kafka, case: Case, contestant: Contestant) -> Run:

@@ -2,8 +2,8 @@
 
 from html import escape
 
+from benchmarks.measured import CaseResult, Results, Runs
 from benchmarks.report import number
-from benchmarks.results import CaseResult, Results, Runs
 
 WIDTH, NAMES, NUMBERS = 860, 230, 150
 """Pixels: of all, of the names on the left, of the numbers on the right."""

@@ -13,7 +13,7 @@ from benchmarks.contestants import ContestantError, Running, running
 from benchmarks.history import History
 from benchmarks.kafka import Kafka
 from benchmarks.loads import Load, passes_filter
-from benchmarks.results import Run
+from benchmarks.measured import Run
 
 POLL_FIRST = 0.005
 POLL = 0.02

@@ -9,8 +9,8 @@ from benchmarks.cases import Case, Contestant
 from benchmarks.contestants import PROGRAMS, ContestantError, trigger
 from benchmarks.history import History
 from benchmarks.kafka import Group, Kafka
+from benchmarks.measured import Run
 from benchmarks.rate import PATIENCE, wrongs
-from benchmarks.results import Run
 from benchmarks.traffic import traffic
 from tests.support.pipeline import Pod
 from tests.support.waiting import until

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from benchmarks.results import CaseResult, Results, Run, Runs, Verdict
+from benchmarks.measured import CaseResult, Results, Run, Runs, Verdict
 
 MARKS = {"met": "✓ met", "missed": "✗ missed"}
 _COUNTS = ("violations", "duplicates", "losses")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from benchmarks.results import Runs, Verdict
+from benchmarks.measured import Runs, Verdict
 
 
 @dataclass(frozen=True)

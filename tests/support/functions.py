@@ -130,6 +130,12 @@ def _fail_while(message: Message) -> Any:
     return message.value
 
 
+def _kill_runtime(_: Message) -> Any:
+    """Ends the supervisor, which takes its workers with it."""
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(3600)
+
+
 def _sleep(message: Message) -> Any:
     time.sleep(message.value["seconds"])
     return message.value
@@ -150,7 +156,7 @@ _ACTIONS: dict[str, Any] = {
     "tombstone": lambda _: Result(None),
     "several": lambda message: [Result(index) for index in range(message.value["count"])],
     "elsewhere": lambda message: Result(message.value, key="elsewhere", headers=[("h", b"1")], partition=0),
-    "kill-runtime": lambda _: os.kill(os.getppid(), signal.SIGKILL),
+    "kill-runtime": _kill_runtime,
     "large": lambda message: "x" * message.value["size"],
     "sleep": _sleep,
 }

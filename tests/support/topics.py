@@ -5,7 +5,16 @@ import uuid
 from collections.abc import Iterable
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from tests.support.waiting import until
 
@@ -28,6 +37,28 @@ class Topics:
     def create_named(self, name: str, partitions: int = 2, **config: str) -> None:
         settings = {key.replace("_", "."): value for key, value in config.items()}
         self._admin.create_topics([NewTopic(name, partitions, 1, config=settings)])[name].result()
+
+    def forbid_writing(self, topic: str) -> None:
+        """Nobody may write to it, on a broker that cares."""
+        for each in _rules(ResourceType.TOPIC, topic, ResourcePatternType.LITERAL):
+            self._admin.create_acls([each])[each].result()
+
+    def allow_writing(self, topic: str) -> None:
+        """The opposite."""
+        self._forget_rules(ResourceType.TOPIC, topic, ResourcePatternType.LITERAL)
+
+    def forbid_transactions(self, prefix: str) -> None:
+        """Nobody may use transactional ids that begin so, on a broker that cares."""
+        for each in _rules(ResourceType.TRANSACTIONAL_ID, prefix, ResourcePatternType.PREFIXED):
+            self._admin.create_acls([each])[each].result()
+
+    def allow_transactions(self, prefix: str) -> None:
+        """The opposite."""
+        self._forget_rules(ResourceType.TRANSACTIONAL_ID, prefix, ResourcePatternType.PREFIXED)
+
+    def _forget_rules(self, kind: ResourceType, name: str, pattern: ResourcePatternType) -> None:
+        rules = AclBindingFilter(kind, name, pattern, None, None, AclOperation.ANY, AclPermissionType.ANY)
+        self._admin.delete_acls([rules])[rules].result()
 
     def produce(self, topic: str, records: Iterable[Pair], **more: object) -> None:
         """Writes (key, value) pairs and waits for their acknowledgement."""
@@ -147,3 +178,12 @@ class Topics:
         finally:
             consumer.close()
         return {each.partition: (each.offset, each.metadata or "") for each in found if each.offset >= 0}
+
+
+def _rules(kind: ResourceType, name: str, pattern: ResourcePatternType) -> list[AclBinding]:
+    """All is allowed but writing; with no rule for something at all the broker allows everything."""
+    who = "User:ANONYMOUS", "*"
+    return [
+        AclBinding(kind, name, pattern, *who, AclOperation.ALL, AclPermissionType.ALLOW),
+        AclBinding(kind, name, pattern, *who, AclOperation.WRITE, AclPermissionType.DENY),
+    ]

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from kafkatrigger.consumer.journal import Journal
 from kafkatrigger.consumer.outbox import Callbacks, Committer, Connections, Outbox
@@ -30,7 +30,14 @@ class AtLeastOnce(Outbox):
     def __init__(self, connections: Connections, callbacks: Callbacks) -> None:
         super().__init__(connections, callbacks)
         self._batch_bytes = self._limits.batch_bytes
-        self._producer = Producer({**self._settings(), **self._hooks()})
+        self._producer = self._connect()
+
+    def _connect(self) -> Producer:
+        return Producer({**self._settings(), **self._hooks(), "on_delivery": self._delivered_plain})
+
+    def _delivered_plain(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self._journal.failed_plain(message, error)
 
     def _writer(self) -> Producer:
         return self._producer
@@ -78,7 +85,7 @@ class AtLeastOnce(Outbox):
         """Batches must not be larger than the topics take, which is known only later, and may change."""
         if self._batch_bytes != self._limits.batch_bytes and not self._journal.records:
             self._batch_bytes = self._limits.batch_bytes
-            self._producer = Producer({**self._settings(), **self._hooks()})
+            self._producer = self._connect()
 
     def _flush(self, timeout: float) -> bool:
         """Whether all that was written is acknowledged now, or known to have failed."""

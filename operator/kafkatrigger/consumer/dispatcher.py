@@ -131,6 +131,10 @@ class Dispatcher:
         self._max_in_flight = max_in_flight
         self._next_id = 0
         self.workers: list[Worker] = []
+        self._solitary: deque[list[Lane]] = deque()
+        """Groups of which each runs with nothing else under way at any worker."""
+        self.is_solitary = False
+        """What is under way is such a group: if the whole runtime ends, it was one of it."""
         self.bytes = 0
         """Of all messages held."""
         self.execution = execution or Histogram()
@@ -240,6 +244,10 @@ class Dispatcher:
     def _queue_lane(self, lane: Lane) -> None:
         self.workers[self._home(lane)].lanes.append(lane)
 
+    def suspect_of_all(self, groups: Sequence[Sequence[Lane]]) -> None:
+        """The same, with nothing else at any worker: one of them may have ended the whole runtime."""
+        self._solitary.extend(list(group) for group in groups if group)
+
     def suspect(self, groups: Sequence[Sequence[Lane]]) -> None:
         """The first messages of these lanes are to run by the group, with nothing else at their worker."""
         self._queue_suspects([list(group) for group in groups if group])
@@ -268,6 +276,12 @@ class Dispatcher:
     def departures(self, limit: int | None = None) -> Iterator[tuple[int, Batch]]:
         """The batches that may be sent now, of at most `limit` messages: take them all."""
         left = self._max_in_flight if limit is None else limit
+        if not self.in_flight:
+            self.is_solitary = False
+            if self._solitary and left > 0:
+                yield from self._departures_of_suspects()
+        if self._solitary or self.is_solitary:
+            return
         for number, worker in enumerate(self.workers):
             while worker.attached and left > 0:
                 chunk, waited = self._next(worker, left)
@@ -279,12 +293,22 @@ class Dispatcher:
             if worker.attached and worker.released:
                 yield number, self._depart(worker, Chunk([], [], 0), True)
 
+    def _departures_of_suspects(self) -> Iterator[tuple[int, Batch]]:
+        """The next group that is to run with nothing else under way anywhere."""
+        number = self._idlest()
+        worker = self.workers[number]
+        while worker.attached and self._solitary and not self.is_solitary:
+            chunk = self._take_suspects(worker, self._solitary.popleft())
+            if chunk.records:
+                self.is_solitary = True
+                yield number, self._depart(worker, chunk, True)
+
     def _next(self, worker: Worker, left: int) -> tuple[Chunk | None, bool]:
         """What goes to this worker next, and whether that waited in lanes; what waited goes first."""
         if self._lanes.is_one_first:
             return self._take_foremost(worker), True
         if worker.suspects:
-            return (None if worker.in_flight else self._take_suspects(worker)), True
+            return (None if worker.in_flight else self._take_suspects(worker, worker.suspects.popleft())), True
         room = min(FRAME_RECORDS, worker.window - worker.in_flight, self._max_in_flight - self.in_flight, left)
         if room <= 0:
             return None, False
@@ -292,8 +316,8 @@ class Dispatcher:
             return self._take_lanes(worker, room), True
         return (self._take_backlog(worker, room) if worker.backlog else None), False
 
-    def _take_suspects(self, worker: Worker) -> Chunk:
-        lanes = [lane for lane in worker.suspects.popleft() if not lane.partition.revoked]
+    def _take_suspects(self, worker: Worker, group: Sequence[Lane]) -> Chunk:
+        lanes = [lane for lane in group if not lane.partition.revoked]
         taken = [(lane, self._lanes.take_quarantined(lane)) for lane in lanes]
         for lane, records in taken:
             if not records:  # it blocked meanwhile, at an earlier message

@@ -19,6 +19,7 @@ from kafkatrigger.consumer.offsets import Position
 from kafkatrigger.consumer.outbox import Callbacks, Committer, Connections, Outbox
 from kafkatrigger.consumer.output import Output, Plain, live, live_outputs
 from kafkatrigger.consumer.partition import Partition
+from kafkatrigger.consumer.probe import Report
 from kafkatrigger.consumer.source import Positions
 from kafkatrigger.consumer.transaction import FLUSH_TIMEOUT, Ending, State, Transaction
 
@@ -132,6 +133,13 @@ class ExactlyOnce(Outbox):
             self._transaction.producer.poll(0)
         except KafkaException as problem:
             log.debug("producer: %s", problem.args[0].str())
+
+    def _report_of(self, output: Output) -> Report | None:
+        """A failed record fails its transaction, which does not say which it was: only a group is asked that.
+
+        Reports are taken by whatever thread waits for the commit: 50,000 of them would have the loop wait for each.
+        """
+        return super()._report_of(output) if self._is_group else None
 
     def _connect(self) -> Producer:
         return Producer({**self._settings(), **self._hooks()})
@@ -298,7 +306,7 @@ class ExactlyOnce(Outbox):
         journal, was_group = self._taken()
         if error is not None:
             log.warning("a transaction was aborted (%s): its results are written again", error.str())
-        if journal.has_failures or was_group or (error is not None and verdicts.is_of_topic(error)):
+        if journal.has_failures or was_group or (error is not None and not verdicts.is_of_member(error)):
             self._sort_out(journal, was_group, error)
         else:
             self._pending.extendleft(reversed(list(live(journal.entries))))
@@ -308,10 +316,10 @@ class ExactlyOnce(Outbox):
         outputs, failures = journal.judged()
         alive = live_outputs(outputs)
         reasons = [each for each in failures if not each[0].partition.revoked and not verdicts.is_consequence(each[1])]
-        if not reasons and error is not None and verdicts.is_of_topic(error):
-            by_topic = _by_topic(alive)
-            if len(by_topic) > 1:
-                self._groups.extendleft(reversed(by_topic))
+        if not reasons and error is not None and not verdicts.is_of_member(error):
+            groups = _by_topic(alive)
+            if len(groups) > 1 or not (was_group or verdicts.is_of_topic(error)):
+                self._groups.extendleft(reversed(groups))  # of each of them more will be known
                 return
             reasons = [(output, error) for output in alive[:1]]
         again = self._judge(alive, reasons, was_group)

@@ -274,10 +274,10 @@ class Outbox(ABC):
         return self._produce(output)
 
     def _produce(self, output: Output) -> bool:
-        """Hands the record to the client. Reports carry no headers, so each such record has a callback of its own."""
+        """Hands the record to the client. Reports carry no headers, so such records are not told apart by content."""
         error: KafkaError | None = None
         try:
-            probe.produce(self._writer(), output, partial(_delivered, self._journal, output))
+            probe.produce(self._writer(), output, self._report_of(output))
         except BufferError:
             return False
         except KafkaException as problem:
@@ -289,20 +289,16 @@ class Outbox(ABC):
             self._journal.failed(output, error)
         return True
 
-    def _delivered_plain(self, error: KafkaError | None, message: Message) -> None:
-        if error is not None:
-            self._journal.failed_plain(message, error)
+    def _report_of(self, output: Output) -> probe.Report | None:
+        """What is to be called when the record is written or not; None where that is known otherwise."""
+        return partial(_delivered, self._journal, output)
 
     def _settings(self) -> client.Configuration:
         return self._connections.settings(self._limits.batch_bytes)
 
     def _hooks(self) -> dict[str, object]:
         """What a producer tells."""
-        return {
-            "on_delivery": self._delivered_plain,
-            "error_cb": self._on_error,
-            "logger": logging.getLogger("librdkafka"),
-        }
+        return {"error_cb": self._on_error, "logger": logging.getLogger("librdkafka")}
 
     @abstractmethod
     def _on_error(self, error: KafkaError) -> None:

@@ -29,6 +29,10 @@ _ORDINARY = {bytes}
 FIRST_GROUPS = (1, 8, 64)
 """Sizes of the first groups of suspects where nobody knows which messages had started: the oldest is the likeliest."""
 
+ENDED_RUNTIME = Failed(
+    "WorkerCrashed", "WorkerCrashed", "the whole runtime ended while it ran nothing but this message", False
+)
+
 
 class _Open(msgspec.Struct):
     """A message that a worker did not answer before it ended."""
@@ -238,14 +242,14 @@ class Outcomes:
         The suspects come first: a message before one of them may have run, its answer lost with the worker, and it must
         not run again after the suspect.
         """
+        was_solitary = self._dispatcher.is_solitary
         unfinished = self._unfinished(worker, exited)
         for each in unfinished:
             if each.lane is not None:
                 each.lane.quarantined = False
         suspects = [each for each in unfinished if each.is_suspect]
-        # Counted are those that the runtime names: of some the partition may have been given up meanwhile.
-        if exited and len(exited.suspects) == 1:
-            failed = Failed(exited.reason, exited.reason, exited.message, False)
+        failed = _verdict(exited, is_alone=was_solitary and len(suspects) == 1)
+        if failed is not None:
             blamed = [each for each in suspects if not self._has_to_wait(each, unfinished)]
             for each in blamed:
                 self._suspect_failed(each, failed)
@@ -308,7 +312,10 @@ class Outcomes:
                 self._lanes.consider(lane)
         ordered = list(lanes)
         half = (len(ordered) + 1) // 2
-        self._dispatcher.suspect([ordered[:half], ordered[half:]] if known else _growing(ordered))
+        if known:
+            self._dispatcher.suspect([ordered[:half], ordered[half:]])
+        else:
+            self._dispatcher.suspect_of_all(_growing(ordered))
 
     def _put_back(self, worker: int, innocent: list[_Open]) -> None:
         waits: list[tuple[Flight, Record]] = []
@@ -422,6 +429,15 @@ class _Frame:
             behind = self._records[self._index + 1 :]
             self._later = Counter((self._flight.partitions[each[0]], self._dispatcher.lane_of(each)) for each in behind)
         return self._later[(partition, lane_id)]
+
+
+def _verdict(exited: WorkerExited | None, is_alone: bool) -> Failed | None:
+    """Why the only suspect failed; None where there are several, or none."""
+    # Counted are those that the runtime names: of some the partition may have been given up meanwhile.
+    if exited is not None:
+        single = len(exited.suspects) == 1
+        return Failed(exited.reason, exited.reason, exited.message, False) if single else None
+    return ENDED_RUNTIME if is_alone else None
 
 
 def _growing(lanes: list[Lane]) -> list[list[Lane]]:

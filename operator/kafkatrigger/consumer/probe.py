@@ -17,6 +17,12 @@ from kafkatrigger.kafka import client
 WAIT = 10.0
 """Seconds for all of a probe; more than the client takes to give a record up."""
 
+_IMPATIENT = {"linger.ms": 0, "topic.metadata.propagation.max.ms": 1000, "message.timeout.ms": 4000}
+"""There will be another probe."""
+
+Report = Callable[[KafkaError | None, Message], None]
+"""Called when a record is written or given up."""
+
 Probe = Callable[[Output], "Future[KafkaError | None]"]
 """Writes a record in the background; the error, or None where the topic took it."""
 
@@ -50,7 +56,7 @@ def probe(write: Callable[[client.Configuration, Output], KafkaError | None], se
 
 
 def _producer(settings: client.Configuration) -> Producer:
-    return Producer({**settings, "linger.ms": 0, "logger": logging.getLogger("librdkafka")})
+    return Producer({**settings, **_IMPATIENT, "logger": logging.getLogger("librdkafka")})
 
 
 def _written(producer: Producer, output: Output) -> KafkaError | None:
@@ -69,7 +75,7 @@ def _written(producer: Producer, output: Output) -> KafkaError | None:
     return errors[0] if errors else None
 
 
-def produce(producer: Producer, output: Output, delivered: Callable[[KafkaError | None, Message], None]) -> None:
+def produce(producer: Producer, output: Output, report: Report | None) -> None:
     """Hands the record to the client, which raises what it knows at once, BufferError where it is full."""
     producer.produce(
         output.topic,
@@ -78,7 +84,7 @@ def produce(producer: Producer, output: Output, delivered: Callable[[KafkaError 
         partition=output.target,
         headers=output.headers or None,
         timestamp=output.timestamp,
-        on_delivery=delivered,
+        on_delivery=report,
     )
 
 

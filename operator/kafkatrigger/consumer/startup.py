@@ -26,7 +26,9 @@ def missing(config: ConsumerConfig, admin: AdminClient) -> Problem | None:
     partitions = max(existing[topic] for topic in config.topics)
     if config.response and (problem := _ensure(admin, config.response, existing, partitions, "spec.response")):
         return pod_status.RESPONSE_UNAVAILABLE, problem
-    if config.on_failure == "DeadLetter" and (
+    # A decision about a blocked key may be to write a dead letter.
+    writes_letters = config.on_failure == "DeadLetter" or (config.on_failure == "Block" and config.dead_letter.create)
+    if writes_letters and (
         problem := _ensure(admin, config.dead_letter, existing, partitions, "spec.delivery.deadLetter", KEPT_FOR_EVER)
     ):
         return pod_status.DEAD_LETTER_UNAVAILABLE, problem

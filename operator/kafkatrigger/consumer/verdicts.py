@@ -27,9 +27,24 @@ _OF_TOPICS = frozenset(
         KafkaError._UNKNOWN_PARTITION,
         KafkaError.TOPIC_EXCEPTION,
         KafkaError.POLICY_VIOLATION,
+        KafkaError.NOT_ENOUGH_REPLICAS,
+        KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+        KafkaError._MSG_TIMED_OUT,
+        KafkaError._TIMED_OUT,
     }
 )
-"""Errors of a transaction that name no record, and are of one of its topics."""
+"""Errors of a transaction, which names no record, that are of one of its topics."""
+
+_OF_MEMBERS = frozenset(
+    {
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.FENCED_INSTANCE_ID,
+        KafkaError.STALE_MEMBER_EPOCH,
+        KafkaError.REBALANCE_IN_PROGRESS,
+    }
+)
+"""Errors of a transaction that have nothing to do with what is in it."""
 
 _CONSEQUENCES = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT, KafkaError._STATE})
 """What the records of a transaction report that failed for another reason."""
@@ -41,7 +56,8 @@ _MENDS = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "let the trigger's user write to it",
     KafkaError.NOT_ENOUGH_REPLICAS: "see to its replicas and min.insync.replicas",
     KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND: "see to its replicas and min.insync.replicas",
-    KafkaError._MSG_TIMED_OUT: "see to its brokers, its replicas and min.insync.replicas",
+    KafkaError._TIMED_OUT: "see that it exists, and to its brokers, replicas and min.insync.replicas",
+    KafkaError._MSG_TIMED_OUT: "see that it exists, and to its brokers, replicas and min.insync.replicas",
 }
 
 
@@ -55,6 +71,11 @@ def is_own_fault(output: Output, error: KafkaError) -> bool:
 def is_of_topic(error: KafkaError) -> bool:
     """Whether an error that names no record is of a topic."""
     return error.code() in _OF_TOPICS
+
+
+def is_of_member(error: KafkaError) -> bool:
+    """Whether a transaction failed because the group had moved on."""
+    return error.code() in _OF_MEMBERS
 
 
 def is_consequence(error: KafkaError) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from kafkatrigger.api import pod_status
 from kafkatrigger.api.control import Action, Resume
 from tests.cluster.broker import HostBroker
-from tests.integration.consumer.triggers import action, by_key, committed_up_to, numbered, numbers, spec
+from tests.integration.consumer.triggers import action, by_key, committed_up_to, numbered, numbers, spec, wait_committed
 from tests.support import runs
 from tests.support.pipeline import Pod
 from tests.support.topics import Topics
@@ -56,7 +56,7 @@ def test_a_blocked_key_waits_in_the_log_over_a_restart_until_somebody_decides(
         (key,) = pod.blocked()
         assert (key.offset, key.attempts) == (0, 3)
         assert pod.resolve(decision, key) == 1
-        until(committed_up_to(topics, pod, source), 30, "commits to the end")
+        wait_committed(topics, pod, source, 30)
         pod.wait(lambda now: now.blocked_keys == 0 and now.parked_keys == 0)
         assert pod.resolve(decision, key) == 0
         answers = topics.read_all(f"{source}.out")
@@ -85,7 +85,7 @@ def test_blocked_keys_go_with_their_partition(broker: HostBroker, topics: Topics
             first.stop()
             second.wait(lambda now: now.blocked_keys == 20)
             assert second.resolve("skip", *second.blocked()) == 20
-            until(committed_up_to(topics, second, source), 30, "commits to the end")
+            wait_committed(topics, second, source, 30)
             second.stop()
 
 
@@ -102,11 +102,12 @@ def test_more_blocked_keys_than_a_commit_can_name_stop_their_partition_alone(
         pod.wait(lambda now: "have stopped" in now.blocked_message)
         topics.produce(source, numbered(200, start=200), partition=0)
         topics.read(f"{source}.out", 200)
-        while pod.wait(lambda now: now.blocked_keys).blocked_keys:
+
+        def is_decided() -> bool:
             pod.resolve("skip", *pod.blocked())
-            if committed_up_to(topics, pod, source)():
-                break
-        until(committed_up_to(topics, pod, source), 60, "commits to the end")
+            return committed_up_to(topics, pod, source)()
+
+        until(is_decided, 60, "commits to the end")
         pod.wait_outcomes(succeeded=400, skipped=400)
         pod.stop()
     assert sorted(numbers(topics.read_all(f"{source}.out"))) == list(range(200)) + list(range(200, 400))
@@ -134,14 +135,14 @@ def test_a_stop_holds_everything_over_a_restart_and_ends_with_that_message_first
         assert [run.number for run in runs.read(log)] == [-1, -1, -1], "something ran in spite of the stop"
         if ends_by == "resume":
             assert pod.ask(Resume()).count == 1
-            until(committed_up_to(topics, pod, source), 30, "commits to the end")
+            wait_committed(topics, pod, source, 30)
             pod.wait_reason(pod_status.CONSUMING)
         pod.stop()
     if ends_by == "another spec":
         with Pod(
             spec(broker, source, source={"groupId": name}, delivery={**stops, "timeout": "29s"}), name="stops"
         ) as pod:
-            until(committed_up_to(topics, pod, source), 30, "commits to the end")
+            wait_committed(topics, pod, source, 30)
             pod.wait_reason(pod_status.CONSUMING)
             pod.stop()
     found = runs.read(log)

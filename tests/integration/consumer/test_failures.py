@@ -1,12 +1,13 @@
 """Retries, attempts and the breaker."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from kafkatrigger.api import pod_status
 from tests.cluster.broker import HostBroker
-from tests.integration.consumer.triggers import action, by_key, committed_up_to, numbered, numbers, spec
+from tests.integration.consumer.triggers import action, by_key, numbered, numbers, spec, wait_committed
 from tests.support import runs
 from tests.support.pipeline import Pod
 from tests.support.topics import Topics
@@ -31,11 +32,11 @@ def test_attempts_survive_a_kill_of_the_consumer(
     )
     with Pod(trigger) as pod:
         for attempt in (2, 4):
-            until(lambda wanted=attempt: max(map(max, runs.attempts(runs.read(log)).values()), default=0) >= wanted, 60)
+            until(partial(_has_attempt, log, attempt), 60)
             pod.kill_consumer()
             pod.start_consumer()
         letters = topics.read(f"{source}.dlq", 10, seconds=90)
-        until(committed_up_to(topics, pod, source), 20)
+        wait_committed(topics, pod, source, 20)
         pod.stop()
     assert len(letters) == 10
     assert {dict(letter.headers())["kafkatrigger.attempts"] for letter in letters} == {b"6"}
@@ -53,7 +54,7 @@ def test_a_retry_parks_its_own_key_alone(broker: HostBroker, topics: Topics) -> 
     slow = {"retry": {"attempts": 3, "initialDelay": "3s", "maxDelay": "3s", "jitter": 0}}
     with Pod(spec(broker, source, delivery=slow)) as pod:
         topics.read(f"{source}.out", 500)
-        until(committed_up_to(topics, pod, source), 30, "commits to the end")
+        wait_committed(topics, pod, source, 30)
         answers = topics.read_all(f"{source}.out")
         pod.stop()
     assert [answer.key() for answer in answers[-20:]] == [b"late"] * 20
@@ -69,7 +70,7 @@ def test_what_is_behind_a_retry_and_does_not_fit_into_memory_is_read_again(broke
     slow = {"retry": {"attempts": 5, "initialDelay": "2s", "maxDelay": "2s"}, "maxBufferedBytes": "4Mi"}
     with Pod(spec(broker, source, delivery=slow)) as pod:
         topics.read(f"{source}.out", 100)
-        until(committed_up_to(topics, pod, source), 60, "commits to the end")
+        wait_committed(topics, pod, source, 60)
         answers = topics.read_all(f"{source}.out")
         memory = pod.memory
         pod.stop()
@@ -91,7 +92,7 @@ def test_a_breakdown_stops_dispatch_and_a_probe_finds_its_end(
         assert not status.ready
         assert status.breaker_open
         file.unlink()
-        until(committed_up_to(topics, pod, source), 60, "commits to the end")
+        wait_committed(topics, pod, source, 60)
         pod.wait_reason(pod_status.CONSUMING)
         pod.stop()
     letters, answers = topics.read_all(f"{source}.dlq"), topics.read_all(f"{source}.out")
@@ -140,7 +141,7 @@ def test_a_filter_that_fails_is_a_failure_of_that_message(broker: HostBroker, to
     topics.produce(source, [*good[:50], *bad, *good[50:]])
     filtering = {"filter": "value.temperature >= 80 && key != 'k3' && partition == 0 && offset >= 0"}
     with Pod(spec(broker, source, source=filtering, delivery={"onFailure": policy})) as pod:
-        until(committed_up_to(topics, pod, source), 60, "commits to the end")
+        wait_committed(topics, pod, source, 60)
         lost = "dead_lettered" if policy == "DeadLetter" else "skipped"
         pod.wait_outcomes(succeeded=16, filtered=84, **{lost: 2})
         pod.stop()
@@ -148,3 +149,8 @@ def test_a_filter_that_fails_is_a_failure_of_that_message(broker: HostBroker, to
     letters = topics.read_all(f"{source}.dlq") if policy == "DeadLetter" else []
     assert {dict(letter.headers())["kafkatrigger.error.reason"] for letter in letters} <= {b"FilterFailed"}
     assert len(letters) == (2 if policy == "DeadLetter" else 0)
+
+
+def _has_attempt(log: Path, number: int) -> bool:
+    """Whether a message has come to this attempt."""
+    return max(map(max, runs.attempts(runs.read(log)).values()), default=0) >= number

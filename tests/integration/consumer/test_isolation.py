@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.broker import HostBroker
-from tests.integration.consumer.triggers import action, committed_up_to, numbers, spec
+from tests.integration.consumer.triggers import action, committed_up_to, numbers, spec, wait_committed
 from tests.support import runs
 from tests.support.pipeline import Pod
 from tests.support.topics import Topics
@@ -34,7 +34,7 @@ def test_a_crash_costs_only_its_message(
     guilty = (b"bad", action(do, n=-1, log=str(log)))
     topics.produce(source, [*innocent[:25], guilty, *innocent[25:], *((b"bad", action("echo", n=n)) for n in (60, 61))])
     with Pod(spec(broker, source, f"functions:{function}")) as pod:
-        until(committed_up_to(topics, pod, source), 90, "commits to the end")
+        wait_committed(topics, pod, source, 90)
         pod.wait_outcomes(succeeded=52, dead_lettered=1)
         pod.stop()
     (letter,) = topics.read_all(f"{source}.dlq")
@@ -53,7 +53,7 @@ def test_a_timeout_cancels_one_coroutine_and_the_others_go_on(
     long = (b"long", action("wait", n=-1, seconds=60, log=str(log)))
     topics.produce(source, [long, *_innocent(50, log, "wait", seconds=0.5), (b"long", action("echo", n=100))])
     with Pod(spec(broker, source, "functions:tell_async", delivery={"timeout": "2s"}, runtime={"workers": 1})) as pod:
-        until(committed_up_to(topics, pod, source), 60, "commits to the end")
+        wait_committed(topics, pod, source, 60)
         status = until(lambda: pod.status)
         pod.stop()
     assert status.worker_restarts == {}
@@ -77,7 +77,7 @@ def test_what_does_not_let_itself_be_cancelled_ends_with_its_worker(
     )
     quick = {"timeout": "1s", "retry": {"attempts": 2, "initialDelay": "10ms"}}
     with Pod(spec(broker, source, f"functions:{function}", delivery=quick)) as pod:
-        until(committed_up_to(topics, pod, source), 90, "commits to the end")
+        wait_committed(topics, pod, source, 90)
         assert until(lambda: pod.status).worker_restarts == {"Timeout": 2}
         pod.stop()
     (letter,) = topics.read_all(f"{source}.dlq")
@@ -127,7 +127,7 @@ def test_a_batch_that_fails_costs_only_the_elements_that_failed(
     ]
     topics.produce(source, [*messages[:100], *bad, *messages[100:]])
     with Pod(spec(broker, source, "functions:tell_batch")) as pod:
-        until(committed_up_to(topics, pod, source), 60, "commits to the end")
+        wait_committed(topics, pod, source, 60)
         pod.wait_outcomes(succeeded=201, dead_lettered=2)
         pod.stop()
     assert sorted(numbers(topics.read_all(f"{source}.out"))) == [*range(200), 300]

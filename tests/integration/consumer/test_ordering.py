@@ -6,11 +6,10 @@ import orjson
 import pytest
 
 from tests.cluster.broker import HostBroker
-from tests.integration.consumer.triggers import action, by_key, committed_up_to, spec
+from tests.integration.consumer.triggers import action, by_key, spec, wait_committed
 from tests.support import runs
 from tests.support.pipeline import Pod
 from tests.support.topics import Topics
-from tests.support.waiting import until
 
 COUNT = 600
 KEYS = 12
@@ -39,7 +38,7 @@ def test_messages_of_a_key_run_one_after_the_other(
     topics.produce(source, _messages(log, "wait" if function == "tell_async" else "echo"))
     trigger = spec(broker, source, f"functions:{function}", delivery={"guarantee": guarantee}, runtime={"workers": 2})
     with Pod(trigger) as pod:
-        until(committed_up_to(topics, pod, source), 60, "commits to the end")
+        wait_committed(topics, pod, source, 60)
         answers = topics.read_all(f"{source}.out")
         pod.stop()
     assert by_key(answers) == {b"k%d" % key: list(range(key, COUNT, KEYS)) for key in range(KEYS)}
@@ -61,7 +60,7 @@ def test_messages_of_a_partition_run_one_after_the_other(broker: HostBroker, top
         runtime={"workers": 2},
     )
     with Pod(trigger) as pod:
-        until(committed_up_to(topics, pod, source), 90, "commits to the end")
+        wait_committed(topics, pod, source, 90)
         answers = topics.read_all(f"{source}.out")
         pod.stop()
     found = runs.read(log)
@@ -80,7 +79,7 @@ def test_without_order_only_what_may_be_in_flight_limits_what_runs_at_once(
     topics.produce(source, [(b"same", action("wait", n=n, seconds=0.5, log=str(log))) for n in range(300)])
     unordered = {"ordering": "Unordered", "maxInFlight": 100}
     with Pod(spec(broker, source, "functions:tell_async", delivery=unordered, runtime={"workers": 1})) as pod:
-        until(committed_up_to(topics, pod, source), 60, "commits to the end")
+        wait_committed(topics, pod, source, 60)
         answers = topics.read_all(f"{source}.out")
         pod.stop()
     assert 20 < runs.most_at_once(runs.read(log)) <= 100

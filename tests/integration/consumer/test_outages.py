@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.cluster.broker import HostBroker
-from tests.integration.consumer.triggers import numbered, numbers, spec
+from tests.integration.consumer.triggers import action, numbered, numbers, spec, wait_committed
 from tests.support.pipeline import Pod
 from tests.support.topics import Topics
 from tests.support.waiting import until
@@ -126,3 +126,35 @@ def test_options_that_do_not_go_together_make_no_crash_loop(broker: HostBroker, 
         assert "spec.source.options" in status.message
         assert (pod.get("/healthz")[0], pod.get("/readyz")[0]) == (200, 503)
         pod.stop()
+
+
+@pytest.mark.parametrize("guarantee", ["AtLeastOnce", "ExactlyOnce"])
+@pytest.mark.parametrize("ends_by", ["a new topic", "a restart, which makes it"])
+def test_dead_letters_that_are_refused_park_their_keys_and_nothing_else(
+    broker: HostBroker, topics: Topics, guarantee: str, ends_by: str
+) -> None:
+    """A dead-letter write that fails is committed anyway elsewhere. Here it waits, over a restart too, and others go on."""
+    source = topics.create(1)
+    bad = [(b"bad%d" % (n % 3), action("raise", n=-n)) for n in range(1, 10)]
+    once = {"guarantee": guarantee, "retry": {"attempts": 1}}
+    trigger = spec(broker, source, source={"groupId": f"g.{source}"}, delivery=once)
+    with Pod(trigger) as pod:
+        pod.wait_ready()
+        topics.delete(f"{source}.dlq")
+        topics.produce(source, [*bad, *((b"bad1", action("echo", n=1000 + n)) for n in range(5)), *numbered(300)])
+        topics.read(f"{source}.out", 300)
+        status = pod.wait(lambda now: now.dead_letter_problem)
+        assert f"{source}.dlq" in status.dead_letter_problem
+        assert status.ready
+        assert topics.committed(pod.config.group_id, source) == {0: 0}
+        if ends_by == "a new topic":
+            topics.create_named(f"{source}.dlq", 1)
+            wait_committed(topics, pod, source, 60)
+            pod.wait(lambda now: not now.dead_letter_problem)
+        pod.stop()
+    with Pod(trigger) as pod:
+        pod.wait_ready()
+        wait_committed(topics, pod, source, 60)
+        pod.stop()
+    assert sorted(numbers(topics.read_all(f"{source}.dlq"))) == list(range(-9, 0))
+    assert sorted(numbers(topics.read_all(f"{source}.out"))) == [*range(300), *range(1000, 1005)]

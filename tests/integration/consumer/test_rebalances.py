@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.broker import HostBroker
-from tests.integration.consumer.triggers import action, by_key, committed_up_to, numbers, spec
+from tests.integration.consumer.triggers import action, by_key, numbers, spec, wait_committed
 from tests.support import runs
 from tests.support.pipeline import Pod
 from tests.support.topics import Topics
@@ -53,7 +53,7 @@ def test_a_pod_joins_and_leaves_while_retries_wait(
             until(lambda: any(run.attempt == 2 and run.number // keys == 9 for run in runs.read(log)), 60)
             first.stop()
             second.wait(lambda now: len(now.partitions) == 4)
-            until(committed_up_to(topics, second, source), 60, "commits to the end")
+            wait_committed(topics, second, source, 60)
             answers = topics.read_all(f"{source}.out")
             second.stop()
     assert by_key(answers) == {b"k%d" % key: list(range(key, count, keys)) for key in range(keys)}
@@ -86,7 +86,7 @@ def test_a_revocation_ends_what_runs_for_long_and_gives_it_to_the_next_owner(
         until(lambda: runs.read(log), 60, "the long run")
         with Pod(trigger) as second:
             second.wait(lambda now: len(now.partitions) == 1)
-            until(committed_up_to(topics, first, source), 120, "commits to the end")
+            wait_committed(topics, first, source, 120)
             first.stop()
             second.stop()
     found = runs.read(log)
@@ -125,7 +125,7 @@ def test_a_pod_that_was_frozen_commits_nothing_of_what_it_lost(
             first.thaw()
             first.wait(lambda now: now.rebalances > 1 and len(now.partitions) == 1)
             before = topics.committed(first.config.group_id, source)
-            until(committed_up_to(topics, second, source), 60, "commits to the end")
+            wait_committed(topics, second, source, 60)
             assert all(before[number] <= end for number, end in topics.committed(first.config.group_id, source).items())
             answers = topics.read_all(f"{source}.out")
             for pod in (first, second):

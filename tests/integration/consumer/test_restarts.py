@@ -52,19 +52,19 @@ def test_a_killed_runtime_loses_nothing_and_the_consumer_stays_in_its_group(brok
 def test_an_end_that_is_asked_for_drains_commits_and_repeats_nothing(broker: HostBroker, topics: Topics) -> None:
     source = topics.create(2)
     topics.create_named(f"{source}.out", 2)
-    topics.produce(source, numbered(300, keys=20))
+    topics.produce(source, numbered(800, keys=20))
     trigger = spec(broker, source, "functions:slow", runtime={"workers": 2}, source={"groupId": f"g.{source}"})
     with Pod(trigger) as pod:
         until(lambda: topics.count(f"{source}.out") > 20, 60, "the first responses")
         pod.stop()
         answered = topics.count(f"{source}.out")
-        assert sum(topics.committed(pod.config.group_id, source).values()) <= answered < 300
+        assert sum(topics.committed(pod.config.group_id, source).values()) <= answered < 800
     with Pod(trigger) as pod:
-        until(lambda: topics.count(f"{source}.out") >= 300, 60, "all responses")
-        until(lambda: sum(topics.committed(pod.config.group_id, source).values()) == 300, 20)
+        until(lambda: topics.count(f"{source}.out") >= 800, 60, "all responses")
+        until(lambda: sum(topics.committed(pod.config.group_id, source).values()) == 800, 20)
         pod.stop()
     answers = topics.read_all(f"{source}.out")
-    assert by_key(answers) == {b"k%d" % key: list(range(key, 300, 20)) for key in range(20)}
+    assert by_key(answers) == {b"k%d" % key: list(range(key, 800, 20)) for key in range(20)}
 
 
 def test_a_message_that_runs_when_the_end_is_asked_for_is_answered(broker: HostBroker, topics: Topics) -> None:

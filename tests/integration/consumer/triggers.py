@@ -10,6 +10,7 @@ from confluent_kafka import Message
 from tests.cluster.broker import HostBroker
 from tests.support.pipeline import Pod
 from tests.support.topics import Topics
+from tests.support.waiting import until
 
 
 def spec(broker: HostBroker, topic: str, /, function: str = "functions:tell", **more: Any) -> dict[str, Any]:
@@ -71,3 +72,12 @@ def committed_up_to(topics: Topics, pod: Pod, source: str) -> Callable[[], bool]
         return all(committed.get(number, 0) >= end for number, end in ends.items())
 
     return is_reached
+
+
+def wait_committed(topics: Topics, pod: Pod, source: str, seconds: float = 60.0) -> None:
+    """Until that is so; AssertionError, with what the pod says, when it takes longer."""
+    is_reached = committed_up_to(topics, pod, source)
+    try:
+        until(is_reached, seconds, "commits to the end")
+    except AssertionError as error:
+        raise AssertionError(f"{error}; {pod.status}\n{pod.logs[-4000:]}") from None

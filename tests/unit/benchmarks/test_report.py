@@ -2,8 +2,8 @@
 
 import xml.etree.ElementTree as ElementTree
 
-from benchmarks import picture, report, results
-from benchmarks.results import CaseResult, Results, Run, Runs, Verdict
+from benchmarks import measured, picture, report
+from benchmarks.measured import CaseResult, Results, Run, Runs, Verdict
 
 RUNS = [
     Run({"rate": rate, "violations": 0, "duplicates": 0, "losses": losses}, {"consumer": 1.5}, {"consumer": 100.0})
@@ -20,7 +20,7 @@ RESULTS = Results("2026-01-02", {"cores": "2"}, [CASE])
 
 
 def test_the_file_is_read_as_it_was_written() -> None:
-    assert results.decode(results.encode(RESULTS)) == RESULTS
+    assert measured.decode(measured.encode(RESULTS)) == RESULTS
 
 
 def test_a_case_measured_again_takes_the_place_of_the_earlier_one() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.results import Run, Runs, Verdict
+from benchmarks.measured import Run, Runs, Verdict
 from benchmarks.targets import Target
 
 

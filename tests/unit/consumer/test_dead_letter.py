@@ -2,11 +2,12 @@
 
 from kafkatrigger.api.frames import Record
 from kafkatrigger.consumer import dead_letter
-from kafkatrigger.consumer.outbox import Output
+from kafkatrigger.consumer.offsets import Origin, start
+from kafkatrigger.consumer.output import Output
 from kafkatrigger.consumer.partition import Partition
 
 RECORD: Record = (0, 42, 1_760_000_000_000, 3, b"key", b"value", [("own", b"1"), ("own", None)])
-PARTITION = Partition("orders", 5, 0, "Committed")
+PARTITION = Partition("orders", 5, 0, Origin("Committed"), start(0))
 
 
 def letter(message: str = "boom") -> Output:

@@ -1,126 +1,165 @@
-"""Lanes against a model of what has to happen to each message."""
+"""Lanes that wait: when they run, what a commit says of them, and what they keep in memory."""
 
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+import pytest
 
-from kafkatrigger.api.frames import Record
-from kafkatrigger.consumer.lanes import Lane, Lanes, size
+from kafkatrigger.api.frames import Failed, Record
+from kafkatrigger.consumer.lanes import REREAD, Lane, Lanes
+from kafkatrigger.consumer.offsets import BLOCKED, PARTITION, RETRYING, STOPPED, Origin, Parked, Position, start
 from kafkatrigger.consumer.partition import Partition
 
-KEYS = ["a", "b", "c"]
+FAILED = Failed("FunctionFailed", "ValueError", "boom", False)
 
 
-def record(offset: int, value: bytes | None = b"value") -> Record:
-    return (0, offset, 0, 1, b"key", value, None)
+def record(offset: int, attempt: int = 1, size: int = 1) -> Record:
+    return (0, offset, 0, attempt, b"k", b"v" * size, None)
 
 
-class LanesMachine(RuleBasedStateMachine):
-    """Puts, takes and finishes at random; the model is a list of offsets for each lane, waiting and running."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.lanes = Lanes()
-        self.partition = Partition("t", 0, 0, "Committed")
-        self.now = 0.0
-        self.next_offset = 0
-        self.waiting: dict[str, dict[int, float]] = {key: {} for key in KEYS}
-        self.running: dict[str, list[int]] = {key: [] for key in KEYS}
-
-    @rule(key=st.sampled_from(KEYS), delay=st.sampled_from([0.0, 1.0, 5.0]))
-    def put(self, key: str, delay: float) -> None:
-        self.lanes.put(key, self.partition, record(self.next_offset), self.now + delay if delay else 0.0)
-        self.waiting[key][self.next_offset] = self.now + delay
-        self.next_offset += 1
-
-    @rule(seconds=st.sampled_from([0.5, 1.0, 10.0]))
-    def time_passes(self, seconds: float) -> None:
-        self.now += seconds
-
-    @rule(count=st.integers(1, 3))
-    def run_what_is_due(self, count: int) -> None:
-        for lane in list(self.lanes.due(self.now)):
-            self._take(lane, count)
-
-    def _take(self, lane: Lane, count: int) -> None:
-        key = str(lane.id)
-        taken = [each[1] for each in self.lanes.take(lane, count, self.now)]
-        assert taken == sorted(self.waiting[key])[: len(taken)]
-        if taken:
-            assert not self.running[key]
-            assert max(self.waiting[key].values()) <= self.now
-        for offset in taken:
-            del self.waiting[key][offset]
-        self.running[key] += taken
-
-    @precondition(lambda self: any(self.running.values()))
-    @rule(data=st.data(), fails=st.booleans(), delay=st.sampled_from([0.0, 2.0]))
-    def one_is_answered(self, data: st.DataObject, fails: bool, delay: float) -> None:
-        key = data.draw(st.sampled_from([key for key in KEYS if self.running[key]]))
-        offset = self.running[key].pop(0)
-        if fails:
-            self.lanes.put(key, self.partition, record(offset), self.now + delay)
-            self.waiting[key][offset] = self.now + delay
-        self.lanes.finished(key, self.now)
-
-    @invariant()
-    def nothing_is_lost(self) -> None:
-        offsets = sorted(offset for waiting in self.waiting.values() for offset in waiting)
-        assert sorted(offset for _, offset in self.lanes.open_offsets()) == offsets
-        assert self.lanes.waiting == len(offsets)
-        assert self.lanes.bytes == len(offsets) * size(record(0))
-        assert {key for key in KEYS if key in self.lanes} == {
-            key for key in KEYS if self.waiting[key] or self.running[key]
-        }
-
-    def teardown(self) -> None:
-        """Whatever happened before, everything that waits runs in the end."""
-        for key in KEYS:
-            while self.running[key]:
-                self.running[key].pop()
-                self.lanes.finished(key, self.now)
-        for _ in range(self.next_offset + 1):
-            self.now += 100
-            for lane in list(self.lanes.due(self.now)):
-                self._take(lane, 2)
-            for key in KEYS:
-                for _ in self.running[key]:
-                    self.lanes.finished(key, self.now)
-                self.running[key].clear()
-        assert not any(self.waiting.values())
-        assert not self.lanes
-        assert (self.lanes.waiting, self.lanes.bytes) == (0, 0)
+def partition(restored: Position | None = None) -> Partition:
+    return Partition("t", 0, 100, Origin("Committed"), restored or start(0))
 
 
-TestLanes = LanesMachine.TestCase
-TestLanes.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+class World:
+    def __init__(self, memory: int = 10_000, most: int = 1_000) -> None:
+        self.partition = partition()
+        self.lanes = Lanes(memory, most)
+        self.over: list[Lane] = []
+        self.spilled: list[Lane] = []
+        self.lanes.over, self.lanes.spilled = self.over.append, self.spilled.append
+
+    def lane(self, lane_id: int = 7) -> Lane:
+        return self.lanes.open(self.partition, lane_id, b"k")
+
+    def ready(self, now: float) -> list[Lane]:
+        self.lanes.tick(now)
+        found = list(self.lanes.ready)
+        self.lanes.ready.clear()
+        return found
 
 
-def test_a_lane_that_becomes_due_later_while_it_is_queued_waits() -> None:
-    lanes, partition = Lanes(), Partition("t", 0, 0, "Committed")
-    lanes.put("a", partition, record(2))
-    (lane,) = lanes.due(0.0)
-    lanes.put("a", partition, record(1), due=5.0)
-    assert lanes.take(lane, 10, now=1.0) == []
-    assert list(lanes.due(4.9)) == []
-    (lane,) = lanes.due(5.0)
-    assert [each[1] for each in lanes.take(lane, 10, now=5.0)] == [1, 2]
+@pytest.fixture
+def world() -> World:
+    return World()
 
 
-def test_the_lanes_of_a_partition_that_was_given_up_are_forgotten() -> None:
-    lanes = Lanes()
-    kept, gone = (Partition("t", number, 0, "Committed") for number in (0, 1))
-    lanes.put((kept, b"a"), kept, record(1))
-    lanes.put((gone, b"a"), gone, record(2))
-    queued = list(lanes.due(0.0))
-    gone.revoked = True
-    lanes.drop_revoked()
-    assert [offset for _, offset in lanes.open_offsets()] == [1]
-    assert [[each[1] for each in lanes.take(lane, 10, 0.0)] for lane in queued] == [[1], []]
-    lanes.finished((gone, b"a"), 0.0)
-    assert lanes.bytes == 0
+def test_a_lane_runs_when_it_is_due_and_its_attempts_are_committed(world: World) -> None:
+    lane = world.lane()
+    world.lanes.put(lane, record(5, attempt=2))
+    world.lanes.wait(lane, 10.0, world.partition.commits_sent + 1)
+    world.lanes.consider(lane)
+    assert world.ready(20.0) == []
+    assert world.lanes.needs_commit
+    world.partition.commits_sent = world.partition.commits_done = 1
+    world.lanes.committed()
+    assert not world.lanes.needs_commit
+    assert world.lanes.next_due() == 10.0
+    assert world.ready(9.9) == []
+    assert world.ready(10.0) == [lane]
 
 
-def test_a_message_is_as_large_as_all_that_it_carries() -> None:
-    assert size((0, 0, 0, 1, b"key", b"value", [("name", b"content"), ("n", None)])) == 3 + 5 + 4 + 7 + 1
-    assert size((0, 0, 0, 1, None, None, None)) == 0
+def test_a_lane_waits_for_all_that_was_under_way(world: World) -> None:
+    lane = world.lane()
+    lane.running = 2
+    world.lanes.put(lane, record(5))
+    for offset in (6, 7):
+        world.lanes.consider(lane)
+        assert world.ready(1.0) == []
+        world.lanes.answered(lane, record(offset))
+        world.lanes.put(lane, record(offset))
+    world.lanes.consider(lane)
+    assert world.ready(1.0) == [lane]
+    assert [each[1] for each in world.lanes.take(lane, 10)] == [5, 6, 7]
+
+
+def test_messages_come_out_in_offset_order_and_a_lane_ends_with_its_last(world: World) -> None:
+    lane = world.lane()
+    for offset in (9, 3, 6):
+        world.lanes.put(lane, record(offset))
+    world.lanes.consider(lane)
+    assert world.ready(0.0) == [lane]
+    (first,) = world.lanes.take(lane, 1)
+    assert first[1] == 3
+    assert (world.lanes.waiting, lane.first) == (2, 3)
+    world.lanes.answered(lane, lane.taken[0])
+    world.lanes.consider(lane)
+    assert world.ready(0.0) == [lane]
+    for taken in world.lanes.take(lane, 5):
+        world.lanes.answered(lane, taken)
+    world.lanes.consider(lane)
+    assert world.over == [lane]
+    assert (len(world.lanes), world.partition.lanes, world.lanes.waiting, world.lanes.bytes) == (0, {}, 0, 0)
+
+
+def test_what_a_commit_says_of_a_lane(world: World) -> None:
+    lane = world.lane()
+    assert lane.parked(100) is None
+    world.lanes.put(lane, record(5, attempt=3))
+    world.lanes.put(lane, record(8))
+    assert lane.parked(100) == Parked(7, 5, 100, 2, RETRYING)
+
+
+def test_a_blocked_lane_keeps_nothing_in_memory_and_remembers_what_happened(world: World) -> None:
+    lane = world.lane()
+    world.lanes.put(lane, record(6))
+    world.lanes.block(lane, record(5, attempt=4), FAILED, BLOCKED, 1.0)
+    assert (lane.records, lane.spilled, lane.waiting, world.lanes.bytes) == ([], 5, 1, 0)
+    assert world.spilled == [lane]
+    assert lane.parked(100) == Parked(7, 5, 100, 4, BLOCKED)
+    world.lanes.put(lane, record(9))
+    world.lanes.consider(lane)
+    assert (lane.waiting, lane.records, world.ready(99.0)) == (2, [], [])
+    assert world.lanes.blocked == {lane}
+    world.lanes.unblock(lane, "retry")
+    assert (world.lanes.blocked, world.lanes.outside, lane.decision) == (set(), {lane}, "retry")
+
+
+def test_what_has_no_room_stays_in_the_log() -> None:
+    world = World(memory=50)
+    lane = world.lane()
+    for offset in range(10):
+        world.lanes.put(lane, record(offset, size=20))
+    assert [each[1] for each in lane.records] == [0]
+    assert (lane.spilled, world.lanes.is_full) == (1, False)
+    assert lane.parked(100) == Parked(7, 0, 100, 0, RETRYING)
+
+
+def test_attempts_used_up_are_never_left_to_the_log() -> None:
+    world = World(memory=50)
+    lane = world.lane()
+    world.lanes.put(lane, record(3, attempt=4, size=20))
+    for offset in (0, 5, 6):
+        world.lanes.put(lane, record(offset, size=20))
+    assert [(each[1], each[3]) for each in lane.records] == [(0, 1), (3, 4)]
+
+
+def test_lanes_of_a_commit_begin_outside_memory() -> None:
+    world = World()
+    parked = [Parked(7, 5, 50, 2, RETRYING), Parked(8, 6, 50, 5, BLOCKED), Parked(PARTITION, 7, 50, 3, STOPPED)]
+    world.partition = partition(Position(5, 50, [], parked))
+    world.lanes.restore(world.partition)
+    lanes = world.partition.lanes
+    assert world.lanes.outside == {lanes[7]}
+    assert world.lanes.blocked == {lanes[8], lanes[PARTITION]}
+    assert [lane.parked(20) for lane in lanes.values()] == parked
+
+
+def test_reading_again_brings_a_part_at_a_time(world: World) -> None:
+    lane = world.lane()
+    world.lanes.block(lane, record(0, attempt=2), FAILED, BLOCKED, 1.0)
+    world.lanes.unblock(lane, "retry")
+    offset = 0
+    while world.lanes.read_again(lane, record(offset)):
+        offset += 1
+    assert offset == REREAD - 1
+    assert lane.spilled == REREAD
+    world.lanes.leave_outside(lane)
+    assert world.ready(0.0) == [lane]
+    assert lane.parked(100) == Parked(7, 0, 100, 0, RETRYING)
+
+
+def test_lanes_of_a_revoked_partition_are_forgotten(world: World) -> None:
+    lane = world.lane()
+    world.lanes.put(lane, record(5))
+    world.lanes.consider(lane)
+    world.partition.revoked = True
+    world.lanes.drop_revoked()
+    assert (world.ready(9.0), len(world.lanes), world.lanes.waiting, world.lanes.bytes, world.over) == ([], 0, 0, 0, [])

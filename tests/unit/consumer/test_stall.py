@@ -1,0 +1,39 @@
+"""What is a stall, and what only looks like one."""
+
+from kafkatrigger.consumer.histogram import BOUNDS, Histogram
+from kafkatrigger.consumer.stall import STALL_SECONDS, Stall
+
+TIMEOUT = 30.0
+
+
+def test_something_waits_and_nothing_happens() -> None:
+    stall = Stall(TIMEOUT)
+    assert not stall.look(0.0, "a", waits=True, runs=False)
+    assert not stall.look(STALL_SECONDS - 0.1, "a", waits=True, runs=False)
+    assert stall.look(STALL_SECONDS, "a", waits=True, runs=False)
+    assert not stall.look(STALL_SECONDS + 1, "b", waits=True, runs=False)
+
+
+def test_slow_work_inside_its_timeout_is_none() -> None:
+    stall = Stall(TIMEOUT)
+    stall.look(0.0, "a", waits=True, runs=True)
+    assert not stall.look(STALL_SECONDS + TIMEOUT - 0.1, "a", waits=True, runs=True)
+    assert stall.look(STALL_SECONDS + TIMEOUT, "a", waits=True, runs=True)
+
+
+def test_nothing_to_do_is_none() -> None:
+    stall = Stall(TIMEOUT)
+    for now in range(0, 1000, 10):
+        assert not stall.look(float(now), "a", waits=False, runs=False)
+    assert not stall.look(1001.0, "a", waits=True, runs=False)
+
+
+def test_a_histogram_takes_many_at_once() -> None:
+    histogram = Histogram()
+    histogram.observe(0.001, 10)
+    histogram.observe(0.0011, 5)
+    histogram.observe(1e6)
+    found = dict(histogram.cumulative())
+    assert (found["0.0005"], found["0.001"], found["0.0025"], found["3600.0"], found["+Inf"]) == (0, 10, 15, 15, 16)
+    assert len(found) == len(BOUNDS) + 1
+    assert round(histogram.sum - 1e6, 6) == 0.0155
