@@ -120,6 +120,7 @@ class Transaction:
         if self.state is not State.ABORTING:
             self.state, self._since = State.ABORTING, time.monotonic()
             self.aborts += 1
+            self._ask_why()
             self._call = in_background("abort", self._abort)
         if self._call is None or not self._call.done():
             return False
@@ -160,6 +161,14 @@ class Transaction:
         # (https://github.com/confluentinc/librdkafka/issues/4849).
         self.producer.flush(FLUSH_TIMEOUT)
         self.producer.abort_transaction(TRANSACTION_TIMEOUT)
+
+    def _ask_why(self) -> None:
+        """The client says why a transaction has failed to whoever would begin another one, and to that call alone."""
+        if self.error is None or self.error.code() == KafkaError._STATE:
+            try:
+                self.producer.begin_transaction()
+            except KafkaException as problem:
+                self.error = problem.args[0] if problem.args[0].txn_requires_abort() else None
 
     def _initialise(self) -> None:
         if self._call is None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from confluent_kafka import Message, Producer
+from confluent_kafka import Producer
 
 from kafkatrigger.consumer.exactly_once import ExactlyOnce
 from kafkatrigger.consumer.outbox import POD_UID
@@ -233,20 +233,3 @@ def test_results_that_the_metadata_has_no_room_for_wait_outside(
             delivery.step()
     delivery.settle()
     assert Counter(int(each.value()) for each in topics.read(f"{source}.out", count)) == Counter(range(count))
-
-
-def test_an_oversize_record_among_innocents_is_refused_alone(
-    broker: HostBroker, topics: Topics, source: str, deliveries: list[Delivery]
-) -> None:
-    def answer(message: Message) -> bytes:
-        return b"x" * 1_100_000 if int(message.value()) % 2500 == 7 else message.value()
-
-    delivery = Delivery(config(broker, source, "ExactlyOnce"), answer)
-    outbox(delivery)._limits._due.clear()  # as if nobody may ask for the topic's settings
-    deliveries.append(delivery)
-    delivery.until(lambda: delivery.answered == 10_000)
-    delivery.settle()
-    assert len(delivery.refused) == 4
-    values = Counter(int(message.value()) for message in topics.read(f"{source}.out", 9_996))
-    assert values == Counter(n for n in range(10_000) if n % 2500 != 7)
-    assert len(topics.read(f"{source}.dlq", 4)) == 4

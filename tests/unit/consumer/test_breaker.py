@@ -72,5 +72,5 @@ def test_only_a_probe_that_succeeds_ends_it() -> None:
     breaker.probe_sent()
     breaker.succeeded(1, 1.1)
     assert (breaker.open, breaker.allowance(1.1, 0)) == (False, None)
-    fail(breaker, 99, 10, now=1.2)
+    fail(breaker, 98, 10, now=1.2)
     assert not breaker.open, "counting began anew"
