@@ -12,6 +12,10 @@ Id = tuple[str, int, int]
 """Topic, partition, offset."""
 
 
+SHORTEST_DELAY = 0.018
+"""Seconds before the second attempt, with all the jitter that there may be."""
+
+
 class BrokenPromiseError(AssertionError):
     """A promise was broken."""
 
@@ -30,6 +34,8 @@ class Known:
         """Attempts that ended in a failure which may be its own."""
         self.forgiven = 0
         """How often somebody had it tried again with all attempts."""
+        self.failed_at = 0.0
+        """When the engine was told of its latest failure."""
         self.attempts: dict[object, tuple[int, int]] = {}
         """By assignment, how often it had been forgiven and which attempt was its latest."""
         self.responses: Counter[int] = Counter()
@@ -67,6 +73,7 @@ class History:
         self.lines: list[tuple[float, str]] = []
         self.now: Callable[[], float] = float
         self._unproven: dict[Place, dict[int, Known]] = defaultdict(dict)
+        self._committed: dict[Place, Position] = {}
         self._running: dict[tuple[Place, LaneId], dict[tuple[object, object], Known]] = defaultdict(dict)
         """By lane, what runs at which worker of which pod."""
         self._resolved: dict[tuple[object, Place, LaneId], int] = {}
@@ -105,6 +112,7 @@ class History:
         self.say(f"commit {place[0]}-{place[1]}: {at}")
         if at.watermark > end or at.bound > end:
             self.fail(f"a commit of {place} is beyond the end of the log, {end}: {at}")
+        self._committed[place] = at
         unproven = self._unproven[place]
         for offset in [offset for offset in unproven if offset < at.bound]:
             message = unproven[offset]
@@ -131,10 +139,23 @@ class History:
         before = message.attempts.get((pod, epoch), (0, 0))
         if before[0] == message.forgiven and attempt < before[1]:
             self.fail(f"{message} has attempt {attempt} behind attempt {before[1]}")
+        if before[0] == message.forgiven and 0 < before[1] < attempt:
+            self._check_retry(message, attempt)
         message.attempts[pod, epoch] = message.forgiven, attempt
         if message.lane >= -1:
             self._check_order(pod, epoch, message)
         self._running[place, message.lane][runner, pod] = message
+
+    def _check_retry(self, message: Known, attempt: int) -> None:
+        """It was waited for, and the attempts used up are committed, where a commit can name them."""
+        if self.now() < message.failed_at + SHORTEST_DELAY:
+            self.fail(f"{message} is tried again {self.now() - message.failed_at:.4f} s after its failure")
+        committed = self._committed[message.id[:2]]
+        named = [each for each in committed.parked if each.lane == message.lane and each.offset <= message.id[2]]
+        if message.id[:2] not in self.lost and (
+            not named or (named[0].offset == message.id[2] and named[0].attempts < attempt - 1)
+        ):
+            self.fail(f"{message} is tried for the {attempt}th time, and what is committed does not say so: {committed}")
 
     def _check_order(self, pod: object, epoch: int, message: Known) -> None:
         place = message.id[:2]
@@ -152,6 +173,7 @@ class History:
     def blame(self, of: Id) -> None:
         """An attempt failed, and the engine is told so, or may guess it."""
         self.known[of].blamed += 1
+        self.known[of].failed_at = self.now()
 
     def resolved(self, pod: object, epoch: int, of: Id) -> None:
         """The engine was told of an outcome that is final."""

@@ -305,8 +305,11 @@ class Outcomes:
             if suspect.lane is not None:
                 self._lanes.answered(suspect.lane, suspect.record)
             self._lanes.put(lane, suspect.record)
-            lane.quarantined = True
-            lanes[lane] = None
+            if lane.records and lane.records[0][1] == suspect.record[1]:
+                lane.quarantined = True
+                lanes[lane] = None
+            else:  # behind one that waits, for its retry or in quarantine
+                self._lanes.consider(lane)
         ordered = list(lanes)
         half = (len(ordered) + 1) // 2
         if known:
