@@ -5,6 +5,7 @@ round trip for each message, and the success path does no work for each key.
 """
 
 import itertools
+import math
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
@@ -27,7 +28,8 @@ WINDOW_SECONDS = 0.5
 
 FIRST_WINDOW = 64
 SMALLEST_WINDOW = 2
-SMOOTHING = 0.3
+LEARNING_SECONDS = 0.3
+"""Of a worker's time that count most for how long a message takes it."""
 
 _generations = itertools.count(1)
 
@@ -97,6 +99,10 @@ class Worker:
         self.seconds_each = 0.0
         """How long a message takes it, smoothed."""
         self._answered_at = 0.0
+        self._busy = 0.0
+        """Seconds of work that it has learnt from."""
+        self._done = 0.0
+        """Messages that this was."""
 
     @property
     def held(self) -> int:
@@ -109,14 +115,17 @@ class Worker:
 
     def learn(self, count: int, sent: float, now: float, largest: int) -> float:
         """Adapts the window to how long a message takes, which is returned in seconds."""
-        each = (now - max(sent, self._answered_at)) / count
+        busy = now - max(sent, self._answered_at)
         self._answered_at = now
-        known = self.seconds_each
-        self.seconds_each = known + SMOOTHING * (each - known) if known else each
+        # Older work counts less by the time that passed, not by the frame: many that are read at once are one piece of news.
+        kept = math.exp(-busy / LEARNING_SECONDS)
+        self._busy = self._busy * kept + busy
+        self._done = self._done * kept + count
+        self.seconds_each = self._busy / self._done
         target = WINDOW_SECONDS / max(self.seconds_each, 1e-7)
         # At most doubled at a time: one quick answer is no promise.
         self.window = max(SMALLEST_WINDOW, min(int(target), self.window * 2, largest))
-        return each
+        return busy / count
 
 
 class Dispatcher:

@@ -76,11 +76,11 @@ def test_without_order_only_what_may_be_in_flight_limits_what_runs_at_once(
 ) -> None:
     log = tmp_path / "log"
     source = topics.create(1)
-    topics.produce(source, [(b"same", action("wait", n=n, seconds=0.5, log=str(log))) for n in range(300)])
+    topics.produce(source, [(b"same", action("wait", n=n, seconds=0.1, log=str(log))) for n in range(600)])
     unordered = {"ordering": "Unordered", "maxInFlight": 100}
     with Pod(spec(broker, source, "functions:tell_async", delivery=unordered, runtime={"workers": 1})) as pod:
         wait_committed(topics, pod, source, 60)
         answers = topics.read_all(f"{source}.out")
         pod.stop()
     assert 20 < runs.most_at_once(runs.read(log)) <= 100
-    assert sorted(orjson.loads(answer.value())["n"] for answer in answers) == list(range(300))
+    assert sorted(orjson.loads(answer.value())["n"] for answer in answers) == list(range(600))
