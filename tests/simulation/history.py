@@ -82,6 +82,8 @@ class History:
         """What was committed when an assignment began, by its epoch."""
         self._epochs: Counter[tuple[object, Place]] = Counter()
         self._last_result: dict[tuple[str, Place, LaneId], int] = {}
+        self.has_refused = False
+        """A topic refused writes."""
         self.lost: set[Place] = set()
         """Partitions that were taken from a pod without its knowledge: two pods may have run them for a while."""
 
@@ -210,6 +212,9 @@ class History:
         if message.lane < -1 or not is_first or place in self.lost or message.plan == "large" or message.forgiven:
             return
         if message.given_up or (number >= 0 and message.dead_letters):  # which a crash made it forget
+            return
+        # What one topic refused can be overtaken by results for another; whoever gets the partition then runs it again.
+        if self.has_refused and len(message.attempts) > 1:
             return
         where = topic, place, message.lane
         at = message.id[2] * 10 + max(number, 0)
