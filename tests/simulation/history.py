@@ -155,7 +155,9 @@ class History:
         if message.id[:2] not in self.lost and (
             not named or (named[0].offset == message.id[2] and named[0].attempts < attempt - 1)
         ):
-            self.fail(f"{message} is tried for the {attempt}th time, and what is committed does not say so: {committed}")
+            self.fail(
+                f"{message} is tried for the {attempt}th time, and what is committed does not say so: {committed}"
+            )
 
     def _check_order(self, pod: object, epoch: int, message: Known) -> None:
         place = message.id[:2]

@@ -76,6 +76,12 @@ class Worker:
     def name(self) -> tuple[int, int]:
         return self.number, self.process
 
+    @property
+    def unanswered(self) -> list[Job]:
+        """Any of these may have started, for all that is known when nobody says why the process ended."""
+        waiting = [job for job in self.jobs if isinstance(job, Job)]
+        return [*self.running, *waiting, *(job for job, _ in self.unsent)]
+
     def feed(self, batch: Batch) -> None:
         if self.runtime.is_async:
             self._release(batch)
@@ -165,7 +171,7 @@ class Worker:
         exited = WorkerExited(self.number, reason, "as planned", where) if is_known else None  # type: ignore[arg-type]
         told: list[tuple[Job, Outcome]] = []
         if not is_known or len(suspects) == 1 or reason == "Timeout":
-            told = [(job, FAILURE) for job in (suspects if is_known else self.running)]
+            told = [(job, FAILURE) for job in (suspects if is_known else self.unanswered)]
         self.stop()
         runtime.inbox.append((WorkerGone(self.number, exited), told))
         runtime.clock.schedule(runtime.rng.uniform(0.01, 0.1), partial(self.start, runtime.session))
@@ -230,7 +236,7 @@ class Runtime:
         """The runtime as a whole ends, and comes back."""
         self.session += 1
         for worker in self.workers:
-            told: list[tuple[Job, Outcome]] = [(job, FAILURE) for job in worker.running]
+            told: list[tuple[Job, Outcome]] = [(job, FAILURE) for job in worker.unanswered]
             if worker.is_alive:
                 worker.stop()
                 self.inbox.append((WorkerGone(worker.number, None), told))

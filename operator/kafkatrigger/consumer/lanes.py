@@ -189,8 +189,9 @@ class Lanes:
         return len(lane.records) < REREAD and not self.is_full
 
     def caught_up(self, lane: Lane) -> None:
-        """Nothing of the lane is outside memory any more."""
-        lane.spilled = None
+        """Nothing of the lane is outside memory any more, but what a commit told of and nobody has come by again."""
+        end = lane.partition.end
+        lane.spilled = end if end < lane.restored_until else None
         self.leave_outside(lane)
 
     def leave_outside(self, lane: Lane) -> None:
