@@ -11,7 +11,7 @@ KILLS = 5
 """In each of the campaigns."""
 
 
-@pytest.mark.parametrize(("guarantee", "protocol"), zip(get_args(Guarantee), get_args(Protocol), strict=True))
+@pytest.mark.parametrize(("guarantee", "protocol"), list(zip(get_args(Guarantee), get_args(Protocol), strict=True)))
 def test_a_guarantee_survives_kills(broker: HostBroker, guarantee: Guarantee, protocol: Protocol) -> None:
     verdict = Campaign(broker, guarantee, protocol, seed=4).run(KILLS)
     assert sum(verdict.kills.values()) == KILLS
