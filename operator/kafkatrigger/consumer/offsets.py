@@ -14,7 +14,7 @@ counted.
 import base64
 import binascii
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Literal
 
@@ -114,9 +114,22 @@ def position(end: int, open_offsets: Iterable[int], parked: Iterable[Parked], re
     bound = max(end, restored.bound)
     ranges = _ranges(sorted(set(open_offsets)))
     ranges += [(max(first, end), last) for first, last in restored.open if last > end]
-    lanes = sorted(parked, key=_offset_of)
+    lanes = sorted(_with_unread(parked, end, restored), key=_offset_of)
     firsts = [bound, *(first for first, _ in ranges[:1]), *(each.offset for each in lanes[:1])]
     return Position(min(firsts), bound, _joined(ranges), lanes)
+
+
+def _with_unread(parked: Iterable[Parked], end: int, restored: Position) -> Iterator[Parked]:
+    """Lanes that wait, and what the commit said of messages that were not read again yet.
+
+    A lane that it told of may be over by now, or have begun to wait anew: its messages from `end` on are open all the same.
+    """
+    unread = {each.lane: each for each in restored.parked if each.until > end}
+    for each in parked:
+        until = unread.pop(each.lane).until if each.lane in unread else each.until
+        yield Parked(each.lane, each.offset, max(each.until, until), each.attempts, each.state)
+    for each in unread.values():
+        yield Parked(each.lane, max(each.offset, end), each.until, 0, RETRYING)
 
 
 class _Metadata(msgspec.Struct, array_like=True):
