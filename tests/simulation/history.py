@@ -209,7 +209,8 @@ class History:
         # What a topic refused becomes a dead letter later than others; what somebody decided may be forgotten in a crash.
         if message.lane < -1 or not is_first or place in self.lost or message.plan == "large" or message.forgiven:
             return
-        if message.given_up or (number >= 0 and message.dead_letters):  # which a crash made it forget
+        # It failed for good before, and a crash or a move made the trigger forget that before the dead letter was written.
+        if number >= 0 and message.blamed >= self._attempts:
             return
         where = topic, place, message.lane
         at = message.id[2] * 10 + max(number, 0)
