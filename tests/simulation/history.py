@@ -211,7 +211,8 @@ class History:
         # What a topic refused becomes a dead letter later than others; what somebody decided may be forgotten in a crash.
         if message.lane < -1 or not is_first or place in self.lost or message.plan == "large" or message.forgiven:
             return
-        if message.given_up or (number >= 0 and message.dead_letters):  # which a crash made it forget
+        # It failed for good before, and a crash or a move made the trigger forget that before the dead letter was written.
+        if number >= 0 and message.blamed >= self._attempts:
             return
         # What one topic refused can be overtaken by results for another; whoever gets the partition then runs it again.
         if self.has_refused and len(message.attempts) > 1:

@@ -119,7 +119,7 @@ class AtLeastOnce(Outbox):
             done = Journal()
             done.add(outputs.pop(0))
             self._acknowledge(done)
-        self._pending.extend(live_outputs(outputs))
+        self._pending.extendleft(reversed(live_outputs(outputs)))  # older than what is pending
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():

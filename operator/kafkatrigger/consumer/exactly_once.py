@@ -173,7 +173,7 @@ class ExactlyOnce(Outbox):
             self._transaction.restart()
 
     def _recovered(self, outputs: list[Output], probed: Output | None) -> None:  # noqa: ARG002
-        self._pending.extend(live_outputs(outputs))  # the probe was aborted
+        self._pending.extendleft(reversed(live_outputs(outputs)))  # all of them: the probe was aborted
 
     def _on_error(self, error: KafkaError) -> None:
         log.debug("producer: %s", error.str())
