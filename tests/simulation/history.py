@@ -174,10 +174,11 @@ class History:
         """The worker is done with it, in whatever way."""
         self._running[of[:2], self.known[of].lane].pop((runner, pod), None)
 
-    def blame(self, of: Id) -> None:
+    def blame(self, of: Id, is_certain: bool) -> None:
         """An attempt failed, and the engine is told so, or may guess it."""
         self.known[of].blamed += 1
-        self.known[of].failed_at = self.now()
+        if is_certain:
+            self.known[of].failed_at = self.now()
 
     def resolved(self, pod: object, epoch: int, of: Id) -> None:
         """The engine was told of an outcome that is final."""

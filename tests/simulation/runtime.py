@@ -36,7 +36,7 @@ FAILURE = Failed("FunctionFailed", "ValueError", "as planned", False)
 class Attached(WorkerAttached):
     """With the number of the process."""
 
-    process: int
+    process: int = 0
 
 
 class Job:
@@ -187,7 +187,7 @@ class Worker:
         if session == self.runtime.session and not self.is_alive:
             self.process += 1
             self.is_alive = True
-            self.runtime.inbox.append((Attached(self.number, self.process), []))
+            self.runtime.inbox.append((Attached(self.number, process=self.process), []))
 
 
 class Runtime:
@@ -298,7 +298,7 @@ class Runtime:
             return
         is_final = True
         if isinstance(outcome, Failed):
-            self.history.blame(job.id)
+            self.history.blame(job.id, is_certain=not (isinstance(event, WorkerGone) and event.exited is None))
             is_final = outcome.permanent or job.record[3] >= self._attempts
             message.given_up = message.given_up or (is_final and self._on_failure == "Skip")
             is_final = is_final and self._on_failure in ("DeadLetter", "Skip")

@@ -109,6 +109,8 @@ class WorkerState(msgspec.Struct, array_like=True, tag="state"):
     worker: int
     state: Literal["loading", "ready", "failed"]
     message: str = ""
+    concurrency: int = 1
+    """With `ready`: how many messages it takes at a time."""
 
 
 class WorkerExited(msgspec.Struct, array_like=True, tag="exited"):

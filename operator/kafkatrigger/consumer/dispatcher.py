@@ -27,7 +27,9 @@ WINDOW_SECONDS = 0.5
 """How much work a worker is given ahead. Enough to keep it busy, little enough to drain and to balance."""
 
 FIRST_WINDOW = 64
-SMALLEST_WINDOW = 2
+PIPELINED = 2
+"""A worker is given at least so many times what it takes at a time: the next is there when it is done with one."""
+
 LEARNING_SECONDS = 0.3
 """Of a worker's time that count most for how long a message takes it."""
 
@@ -96,6 +98,8 @@ class Worker:
         self.in_flight = 0
         self.waiting = 0
         self.window = FIRST_WINDOW
+        self.least = PIPELINED
+        """The smallest window."""
         self.seconds_each = 0.0
         """How long a message takes it, smoothed."""
         self._answered_at = 0.0
@@ -124,7 +128,7 @@ class Worker:
         self.seconds_each = self._busy / self._done
         target = WINDOW_SECONDS / max(self.seconds_each, 1e-7)
         # At most doubled at a time: one quick answer is no promise.
-        self.window = max(SMALLEST_WINDOW, min(int(target), self.window * 2, largest))
+        self.window = min(max(self.least, min(int(target), self.window * 2)), largest)
         return busy / count
 
 
@@ -180,9 +184,11 @@ class Dispatcher:
                 self.bytes -= chunk.size
                 self.add(chunk)
 
-    def attach(self, number: int) -> None:
-        """The worker takes batches from now on."""
+    def attach(self, number: int, concurrency: int = 1) -> None:
+        """The worker takes batches from now on, and so many of their messages at a time."""
         worker = self.workers[number]
+        worker.least = PIPELINED * concurrency
+        worker.window = max(worker.window, worker.least)
         worker.attached, worker.generation = True, next(_generations)
 
     def detach(self, number: int) -> list[Flight]:
@@ -468,7 +474,7 @@ class Dispatcher:
         if not flight.left:
             del worker.flights[flight.id]
             self.bytes -= flight.size
-        largest = max(SMALLEST_WINDOW, self._max_in_flight // len(self.workers))
+        largest = max(PIPELINED, self._max_in_flight // len(self.workers))
         self.execution.observe(worker.learn(count, flight.sent, time.monotonic(), largest), count)
         return flight, records
 

@@ -110,6 +110,8 @@ class Engine:
         self._source: Source | None = None
         self._problem: tuple[str, str] | None = (pod_status.BROKER_UNREACHABLE, "the brokers have not been asked yet")
         self._stopping = False
+        self._closing = False
+        """The drain is over: what still runs is given up."""
         self._rebalances = 0
         self._deaths = 0
         """Of workers in a row, none of which had started a message."""
@@ -241,7 +243,7 @@ class Engine:
         elif isinstance(event, RuntimeJoined):
             self._dispatcher.resize(event.workers)
         elif isinstance(event, WorkerAttached):
-            self._dispatcher.attach(event.worker)
+            self._dispatcher.attach(event.worker, event.concurrency)
         else:
             self._worker_gone(event)
 
@@ -311,7 +313,7 @@ class Engine:
 
     def _drain(self, gone: set[Partition], seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while not self._stopping and any(self._dispatcher.runs(gone)) and time.monotonic() < deadline:
+        while not self._closing and any(self._dispatcher.runs(gone)) and time.monotonic() < deadline:
             self._take_events(0.02)
             self._outbox.pump()
             self._health.tick()
@@ -336,6 +338,7 @@ class Engine:
             self._outbox.pump()
             self._take(source, source.read(0))
             self._report(source)
+        self._closing = True
         # Brokers that do not answer must not hold up the end: what is not committed runs again.
         watchdog = threading.Timer(CLOSE_LIMIT, os._exit, (1,))
         watchdog.daemon = True

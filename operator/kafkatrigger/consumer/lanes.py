@@ -68,6 +68,8 @@ class Lane(msgspec.Struct, eq=False):
     """Messages that came by since it blocked."""
     decision: Action | None = None
     """About its first message, once that is read again."""
+    deaths: int = 0
+    """Of the whole runtime while its first message alone was under way."""
     quarantined: bool = False
     """Its first message runs in a group of suspects."""
     scheduled: float | None = None

@@ -26,6 +26,9 @@ from kafkatrigger.consumer.partition import Partition
 log = logging.getLogger(__name__)
 
 _ORDINARY = {bytes}
+CERTAIN_DEATHS = 2
+"""Of the runtime with a message alone, after which the message is taken for the cause."""
+
 FIRST_GROUPS = (1, 8, 64)
 """Sizes of the first groups of suspects where nobody knows which messages had started: the oldest is the likeliest."""
 
@@ -248,7 +251,8 @@ class Outcomes:
             if each.lane is not None:
                 each.lane.quarantined = False
         suspects = [each for each in unfinished if each.is_suspect]
-        failed = _verdict(exited, is_alone=was_solitary and len(suspects) == 1)
+        is_alone = was_solitary and len(suspects) == 1
+        failed = _verdict(exited, is_alone and self._has_died_with(suspects[0]))
         if failed is not None:
             blamed = [each for each in suspects if not self._has_to_wait(each, unfinished)]
             for each in blamed:
@@ -258,6 +262,13 @@ class Outcomes:
             if suspects:
                 self._bisect(suspects, known=exited is not None)
         self._put_back(worker, [each for each in unfinished if not any(each is other for other in blamed)])
+
+    def _has_died_with(self, suspect: _Open) -> bool:
+        """Whether the runtime ended more than once while this message alone was under way: once may be an accident."""
+        if suspect.lane is None:
+            return False
+        suspect.lane.deaths += 1
+        return suspect.lane.deaths >= CERTAIN_DEATHS
 
     def _has_to_wait(self, suspect: _Open, unfinished: list[_Open]) -> bool:
         """Whether this failure would be the last of its message, and earlier ones of its lane are to run again.
@@ -403,7 +414,7 @@ class _Frame:
         self._write_plain()
         if type(outcome) is NotRun or type(outcome) is Failed:
             lane.held_by = self._generation
-        lane.quarantined = False
+        lane.quarantined, lane.deaths = False, 0
         self._lanes.answered(lane, record)
         if lane.held or lane.answers:
             lane.answers.append((record, outcome))

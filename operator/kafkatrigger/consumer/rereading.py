@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from kafkatrigger.api.frames import Ordering, Record
 from kafkatrigger.consumer.lanes import Lane, Lanes
@@ -19,6 +19,7 @@ from kafkatrigger.kafka.client import Configuration
 log = logging.getLogger(__name__)
 
 BATCH = 500
+RANGE_TIMEOUT = 5.0
 
 
 class _Pass(msgspec.Struct, eq=False):
@@ -157,8 +158,12 @@ class Rereader:
         """Retention removed what a lane waited for."""
         assert self._consumer is not None  # noqa: S101 - its message came from it
         where = TopicPartition(going.partition.topic, going.partition.number)
-        low, _ = self._consumer.get_watermark_offsets(where, timeout=5.0)
         self._end(going)
+        try:
+            low, _ = self._consumer.get_watermark_offsets(where, timeout=RANGE_TIMEOUT)
+        except KafkaException as error:  # another pass meets the same
+            log.warning("reading again: the range of %s is not known (%s)", going.partition.name, error.args[0].str())
+            return
         if low <= going.at:
             return  # another pass begins where this one was
         log.error(

@@ -52,9 +52,10 @@ class RuntimeJoined(msgspec.Struct):
 
 
 class WorkerAttached(msgspec.Struct):
-    """A worker takes batches now."""
+    """A worker takes batches now, and so many of their messages at a time."""
 
     worker: int
+    concurrency: int = 1
 
 
 class WorkerGone(msgspec.Struct):
@@ -142,6 +143,7 @@ class _Worker:
         self.failure: str | None = None
         """Why it could not load the transformation, since it was last ready."""
         self.was_ready = False
+        self.concurrency = 1
 
 
 class RuntimeLink:
@@ -275,6 +277,7 @@ class RuntimeLink:
     def _state_of(self, state: WorkerState) -> Iterator[Event]:
         worker = self._workers[state.worker]
         if state.state == "ready":
+            worker.concurrency = state.concurrency
             yield from self._attach(worker)
         elif state.state == "failed":
             worker.failure = state.message
@@ -292,7 +295,7 @@ class RuntimeLink:
         worker.failure, worker.was_ready = None, True
         connection.send(frames.encode(Attach(self._session, worker.number)))
         self._watch(connection)
-        yield WorkerAttached(worker.number)
+        yield WorkerAttached(worker.number, worker.concurrency)
 
     def _read_to_the_end(self, worker: _Worker, connection: _Connection) -> Iterator[Event]:
         connection.socket.settimeout(CONNECT_TIMEOUT)

@@ -32,6 +32,8 @@ class Notice(msgspec.Struct):
     message: str = ""
     is_async: bool = False
     """With `ready`: the function runs on an event loop, which cancels what overruns its timeout by itself."""
+    concurrency: int = 1
+    """With `ready`: how many messages it takes at a time."""
 
     def line(self) -> bytes:
         """The notice as it is sent."""

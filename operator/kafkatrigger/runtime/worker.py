@@ -31,7 +31,7 @@ from .function import batching_of
 from .lifeline import die_with_parent
 from .loading import Accepts, Function, LoadError, is_async, load
 from .notices import Notice, Task
-from .progress import Progress
+from .progress import SLOTS, Progress
 from .reading import FrameReader
 from .results import EarlyResults, ResultStream
 
@@ -58,9 +58,16 @@ def main(argument: str) -> None:
             return
         gc.collect()
         gc.freeze()  # what was imported stays: no collection needs to walk through pandas
-        channel.sendall(Notice("ready", is_async=is_async(function)).line())
+        channel.sendall(Notice("ready", is_async=is_async(function), concurrency=_concurrency(function)).line())
         with _server(task, function, accepts) as serve:
             _serve_all(channel, task.number, serve)
+
+
+def _concurrency(function: Function) -> int:
+    batching = batching_of(function)
+    if batching is not None:
+        return batching.size
+    return SLOTS if is_async(function) else 1
 
 
 def _filter(work: Work) -> Accepts | None:

@@ -133,7 +133,7 @@ class Worker:
         elif not self._killed:
             self._loaded = notice.state
             self._grace = CANCEL_SECONDS if notice.is_async else 0.0
-            self._set_state(notice.state, notice.message)
+            self._set_state(notice.state, notice.message, notice.concurrency)
 
     def _conclude(self, process: WorkerProcess, status: int) -> None:
         """Draws the conclusions from the end of a process."""
@@ -164,11 +164,11 @@ class Worker:
             return WorkerExited(self._number, "OutOfMemory", sentence, still_running)
         return WorkerExited(self._number, "WorkerCrashed", f"the worker {describe_exit(status)}", still_running)
 
-    def _set_state(self, state: State, message: str = "") -> None:
+    def _set_state(self, state: State, message: str = "", concurrency: int = 1) -> None:
         """Tells what is new. A failure stands until a process is ready, however often it is tried in between."""
         if (state, message) == (self.state.state, self.state.message):
             return
-        self.state = WorkerState(self._number, state, message)
+        self.state = WorkerState(self._number, state, message, concurrency)
         level = logging.WARNING if state == "failed" else logging.INFO
         log.log(level, "worker %d: %s", self._number, f"{state}: {message}" if message else state)
         self._tell(self.state)
