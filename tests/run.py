@@ -58,7 +58,8 @@ def _counts(report: Path) -> Counts:
 SUITES = (
     Suite("static", 60, static.run),
     Suite("unit", 120, _pytest("tests/unit tests/cluster tests/simulation")),
-    Suite("integration", 600, _pytest("tests/integration")),
+    # A file stays together: brokers and API servers are started once for each of the two.
+    Suite("integration", 900, _pytest("tests/integration", "--numprocesses=2", "--dist=loadfile")),
     Suite("e2e", 900, _pytest("tests/e2e", "--numprocesses=4")),
     # Alone, because it ends the cluster under everybody's feet and brings it up again.
     Suite("recovery", 300, _pytest("tests/recovery")),

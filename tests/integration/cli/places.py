@@ -119,7 +119,7 @@ class Cluster:
 
     def _add(self, name: str, state: dict[str, object]) -> None:
         container = {"name": "consumer", "image": "c", "state": state, "restartCount": 0}
-        metadata = {"name": name, "uid": name, "resourceVersion": "1"}
+        metadata = {"namespace": "plant-7", "name": name, "uid": name, "resourceVersion": "1"}
         status = {"phase": "Running", "podIP": "10.0.0.1", "containerStatuses": [container]}
         self._pods.append({"metadata": metadata, "status": status})
         self.show()
