@@ -52,8 +52,9 @@ class Outbox:
             self._timer.cancel()
             self._timer = None
         parts, self._parts, self._bytes, self._last = self._parts, {}, 0, self._loop.time()
-        for batch, (indexes, outcomes) in parts.items():
-            self._write(frames.encode(Results(batch, indexes[0], outcomes, indexes)))
+        if parts:
+            results = [Results(batch, indexes[0], outcomes, indexes) for batch, (indexes, outcomes) in parts.items()]
+            self._write(b"".join(map(frames.encode, results)))
 
     def pause(self) -> None:
         """Too much waits to be read by the consumer."""
