@@ -187,7 +187,7 @@ class Worker:
         if session == self.runtime.session and not self.is_alive:
             self.process += 1
             self.is_alive = True
-            self.runtime.inbox.append((Attached(self.number, process=self.process), []))
+            self.runtime.inbox.append((Attached(self.number, self.runtime.most, self.process), []))
 
 
 class Runtime:

@@ -40,7 +40,7 @@ from tests.simulation.clock import Clock
 from tests.simulation.history import BrokenPromiseError, History
 from tests.simulation.runtime import Runtime
 
-REST = 150.0
+REST = 300.0
 """Seconds of simulated time in which everything has to come to rest once the trouble is over."""
 
 TURNS = 15000

@@ -163,6 +163,11 @@ class Dispatcher:
         """Messages sent and not yet answered."""
         return sum(worker.in_flight for worker in self.workers)
 
+    @property
+    def is_concurrent(self) -> bool:
+        """Whether workers run several messages at a time."""
+        return any(worker.least > PIPELINED for worker in self.workers)
+
     def lane_of(self, record: Record) -> LaneId:
         """The lane of a message within its partition."""
         return lane_of(self._ordering, record[4], record[1])

@@ -187,7 +187,7 @@ class Engine:
         if self._has_room():
             source.resume()
             busy = self._dispatcher.in_flight > 0 or self._rereader.busy
-            self._take(source, source.read(0 if busy else self._idle_wait()))
+            self._take(source, source.read(0 if busy else self._idle_wait(), self._dispatcher.is_concurrent))
         elif now - self._read_at > FULL_BEFORE_PAUSE or self._lanes.needs_commit:  # acknowledgements come by reading
             source.pause()
             self._take(source, source.read(0))

@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 
 from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.consumer import offsets, start
+from kafkatrigger.consumer.ahead import Ahead
 from kafkatrigger.consumer.membership import Membership
 from kafkatrigger.consumer.offsets import Position, encode_metadata
 from kafkatrigger.consumer.partition import Partition
@@ -19,6 +20,9 @@ log = logging.getLogger(__name__)
 
 BATCH = 500
 """Messages of one read. More costs more for each message; fewer cost more for each batch."""
+
+_LEAST = 2
+"""Messages of a read that is made for what else it brings."""
 
 _ABSENT = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
 _PASSING = (
@@ -71,6 +75,7 @@ class Source:
         self._restore = restore
         self._paused = False
         self._stopped: set[Partition] = set()
+        self._ahead = Ahead(config.max_buffered_bytes // 4)
         self._topics = list(config.topics)
         self._unsupported = False
         self._under_way: dict[Partition, tuple[Position, float]] = {}
@@ -111,16 +116,27 @@ class Source:
             self._topics.append(topic)
             self._subscribe(self._consumer)
 
-    def read(self, timeout: float) -> list[Message]:
-        """Up to BATCH messages and reports; returns as soon as there is one, or empty after `timeout` seconds."""
+    def read(self, timeout: float, in_turn: bool = False) -> list[Message]:
+        """Up to BATCH messages and reports; returns as soon as there is one, or empty after `timeout` seconds.
+
+        `in_turn`: it reads further ahead, so that the partitions take turns.
+        """
         if self._unsupported:
             self._fall_back()
+        if not (in_turn or self._ahead):
+            return self._poll(timeout)
+        # Rebalances, reports and the poll interval are served by reading, so there is always something that may be read.
+        messages = self._poll(0 if self._ahead else timeout, _LEAST if self._ahead.is_full else 2 * BATCH)
+        self._ahead.put(messages, self.partitions)
+        return [] if self._paused else self._ahead.take(BATCH, {_place(each) for each in self._stopped})
+
+    def _poll(self, timeout: float, most: int = BATCH) -> list[Message]:
         first = self._consumer.poll(timeout)
         if first is None:
             return []
         where = first.topic(), first.partition()
         partition = self.partitions.get(where)
-        rest: list[Message] = self._consumer.consume(BATCH - 1, 0)
+        rest: list[Message] = self._consumer.consume(most - 1, 0)
         if self.partitions.get(where) is not partition:  # reassigned meanwhile: it is read again
             return rest
         return [first, *rest]
@@ -343,6 +359,7 @@ class Source:
     def _seek(self, partition: Partition) -> None:
         """Goes on at `end`. A position out of range has stopped the client's fetcher, which `seek` does not start again."""
         at = TopicPartition(partition.topic, partition.number, partition.end)
+        self._ahead.drop(_place(partition))
         self._consumer.incremental_unassign([at])
         self._consumer.incremental_assign([at])
         if self._paused:
@@ -416,12 +433,17 @@ class Source:
             partition.revoked = True
             self._stopped.discard(partition)
             self._under_way.pop(partition, None)
-            del self.partitions[(partition.topic, partition.number)]
+            self._ahead.drop(_place(partition))
+            del self.partitions[_place(partition)]
 
 
 def _commit(partition: Partition, at: Position) -> TopicPartition:
     text, _ = encode_metadata(partition.origin, at)  # what it has no room for runs again after a restart
     return TopicPartition(partition.topic, partition.number, at.watermark, text, partition.leader_epoch)
+
+
+def _place(partition: Partition) -> tuple[str, int]:
+    return partition.topic, partition.number
 
 
 def _at(partition: Partition) -> TopicPartition:
