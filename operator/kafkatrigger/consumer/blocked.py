@@ -29,11 +29,6 @@ def stopped(lanes: Lanes) -> list[Lane]:
     return _in_state(lanes, STOPPED)
 
 
-def count(lanes: Lanes) -> int:
-    """How many keys are blocked."""
-    return len(_in_state(lanes, BLOCKED))
-
-
 def _in_state(lanes: Lanes, state: int) -> list[Lane]:
     return sorted([lane for lane in lanes.blocked if lane.state == state], key=_ref)
 

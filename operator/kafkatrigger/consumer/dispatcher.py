@@ -375,8 +375,7 @@ class Dispatcher:
             anew: list[Record] = [(index, *record[1:]) for record in records]
             lane.taken = anew
             chunk.records += anew
-            if lane.held_by == worker.generation and lane.id >= PARTITION:
-                worker.released.append((lane.partition, lane.key))
+            _tell_released(worker, lane)
             lane.held_by = 0
         chunk.partitions, chunk.size = list(indexes), sizes(chunk.records)
         self.bytes += chunk.size
@@ -435,11 +434,9 @@ class Dispatcher:
 
     def _release(self, lane: Lane) -> None:
         """The lane is over; a worker that holds it is told so."""
-        if lane.id < PARTITION:
-            return
         for worker in self.workers:
-            if lane.held_by and worker.generation == lane.held_by and not lane.partition.revoked:
-                worker.released.append((lane.partition, lane.key))
+            if lane.held_by and not lane.partition.revoked:
+                _tell_released(worker, lane)
 
     def _forget_spilled(self, lane: Lane) -> None:
         """What the lane reads again later must not run by way of the backlog besides."""
@@ -573,6 +570,12 @@ class Dispatcher:
 
 def _has_lanes(chunk: Chunk) -> bool:
     return any(partition.lanes for partition in chunk.partitions)
+
+
+def _tell_released(worker: Worker, lane: Lane) -> None:
+    """The worker's next batch releases the lane, if it is this process that holds it; nobody holds a message alone."""
+    if lane.held_by == worker.generation and lane.id >= PARTITION:
+        worker.released.append((lane.partition, lane.key))
 
 
 def _source(batch: Batch, partition: Partition) -> int:

@@ -179,9 +179,9 @@ class Engine:
         """Whether something is awaited that is no message. While there is more to read that is done first: workers that wait
         for their next batch until the last is answered are idle half of the time.
         """
-        if self._has_read and self._has_room():
-            return False
-        return bool(self._dispatcher.in_flight or self._rereader.busy) or not self._has_room()
+        if not self._has_room():
+            return True
+        return not self._has_read and bool(self._dispatcher.in_flight or self._rereader.busy)
 
     def _read(self, source: Source, now: float) -> None:
         if self._has_room():

@@ -4,7 +4,7 @@ Messages come in runs of one partition, nearly always one run to a read. What ca
 and what has to be asked of each message is asked in comprehensions.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby, repeat
 
 from confluent_kafka import Message
@@ -14,8 +14,6 @@ from kafkatrigger.consumer.dispatcher import Chunk
 from kafkatrigger.consumer.offsets import lane_of
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.sizes import headers_size, sizes
-
-Find = Callable[[str, int], Partition | None]
 
 
 def runs(messages: Sequence[Message]) -> Iterator[list[Message] | Message]:

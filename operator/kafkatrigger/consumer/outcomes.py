@@ -99,12 +99,7 @@ class Outcomes:
         if self._config.response is None:
             self.outbox.acknowledged["succeeded"] += len(values)
         else:
-            share = (
-                flight.size
-                if len(records) == len(flight.records)
-                else flight.size * len(records) // len(flight.records)
-            )
-            size = share + sum(map(len, values))
+            size = flight.size * len(records) // len(flight.records) + sum(map(len, values))
             self.outbox.respond(Plain(self._config.response.topic, flight.partitions, records, values, size))
 
     def one(self, partition: Partition, record: Record, outcome: Outcome) -> None:

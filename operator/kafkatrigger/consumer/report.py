@@ -16,9 +16,8 @@ from kafkatrigger.consumer.outcomes import Outcomes
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.runtime_link import RuntimeLink
 from kafkatrigger.consumer.source import Source
+from kafkatrigger.consumer.startup import Problem
 from kafkatrigger.consumer.stopping import Stopping, sentence
-
-Problem = tuple[str, str]
 
 
 class Parts(NamedTuple):
