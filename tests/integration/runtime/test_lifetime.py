@@ -92,6 +92,12 @@ def test_workers_die_with_the_supervisor(runtime: Runtime) -> None:
     until(lambda: not _exists(pid), what="the end of the worker")
 
 
+def test_a_worker_that_is_woken_does_not_take_the_processor_from_the_consumer(runtime: Runtime) -> None:
+    runtime.start_session("obedient")
+    (pid,) = runtime.worker_pids()
+    assert os.sched_getscheduler(pid) & ~os.SCHED_RESET_ON_FORK == os.SCHED_BATCH
+
+
 def _exists(pid: int) -> bool:
     try:
         os.kill(pid, 0)
