@@ -3,7 +3,8 @@
 import signal
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -45,10 +46,18 @@ _DEFAULTS = {
     "broker.heartbeat.interval.ms": "500",
 }
 
+_REPLICATED = {
+    "default.replication.factor": "3",
+    "min.insync.replicas": "2",
+    "offsets.topic.replication.factor": "3",
+    "transaction.state.log.replication.factor": "3",
+    "transaction.state.log.min.isr": "2",
+}
+
 
 @dataclass
 class HostBroker:
-    """A broker on the loopback device; `bootstrap` is its address, also before it runs and while it is stopped.
+    """A broker on the loopback device, which is its own controller; `bootstrap` is its address, also before it runs and while it is stopped.
 
     `properties` are added to server.properties and win over ours: listeners with TLS or SASL, quotas, limits.
     Stopped or killed, it can be started again with its data on the same port.
@@ -56,6 +65,9 @@ class HostBroker:
 
     properties: Mapping[str, str] = field(default_factory=dict)
     port: int = 0
+    voters: Sequence[str] = ()
+    """All controllers as id@host:port, where it is one of several."""
+    cluster_id: str = field(default_factory=lambda: urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode())
     folder: Path = field(init=False)
     _controller_port: int = field(init=False)
 
@@ -67,6 +79,10 @@ class HostBroker:
     @property
     def bootstrap(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def controller(self) -> str:
+        return f"127.0.0.1:{self._controller_port}"
 
     @property
     def log(self) -> Path:
@@ -116,17 +132,22 @@ class HostBroker:
     def _format(self) -> None:
         properties = {**_DEFAULTS, **self._addresses(), **self.properties}
         self._properties_file.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        storage = ("kafka.tools.StorageTool", "format", "--standalone", f"--cluster-id={cluster}")
-        run([*self._java(), *storage, "--config", self._properties_file])
+        storage = ["kafka.tools.StorageTool", "format", f"--cluster-id={self.cluster_id}"]
+        alone = [] if self.voters else ["--standalone"]
+        run([*self._java(), *storage, *alone, "--config", self._properties_file])
 
     def _addresses(self) -> dict[str, str]:
-        controller = f"127.0.0.1:{self._controller_port}"
+        addresses = f"PLAINTEXT://{self.bootstrap},CONTROLLER://{self.controller}"
+        quorum = (
+            {"controller.quorum.voters": ",".join(self.voters)}
+            if self.voters
+            else {"controller.quorum.bootstrap.servers": self.controller}
+        )
         return {
             "log.dirs": str(self.folder / "data"),
-            "listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
-            "advertised.listeners": f"PLAINTEXT://{self.bootstrap},CONTROLLER://{controller}",
-            "controller.quorum.bootstrap.servers": controller,
+            "listeners": addresses,
+            "advertised.listeners": addresses,
+            **quorum,
         }
 
     def _starts(self) -> int:
@@ -145,3 +166,45 @@ class HostBroker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         scratch.remove(self.folder)
+
+
+class HostCluster:
+    """Three brokers, each a controller as well; everything has a replica on each of them."""
+
+    def __init__(self) -> None:
+        self.brokers = [HostBroker({"node.id": str(number), **_REPLICATED}) for number in (1, 2, 3)]
+        voters = [f"{number}@{broker.controller}" for number, broker in enumerate(self.brokers, 1)]
+        for broker in self.brokers:
+            broker.voters, broker.cluster_id = voters, self.brokers[0].cluster_id
+
+    @property
+    def servers(self) -> list[str]:
+        return [broker.bootstrap for broker in self.brokers]
+
+    @property
+    def bootstrap(self) -> str:
+        return ",".join(self.servers)
+
+    def broker(self, node: int) -> HostBroker:
+        """By its id."""
+        return self.brokers[node - 1]
+
+    def __enter__(self) -> Self:
+        kafka_jars.ensure()
+        try:
+            # None of them serves before most of them are there.
+            with ThreadPoolExecutor() as threads:
+                list(threads.map(HostBroker.start, self.brokers))
+        except BaseException:
+            self._remove()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._remove()
+
+    def _remove(self) -> None:
+        for broker in self.brokers:
+            scratch.remove(broker.folder)

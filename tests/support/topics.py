@@ -36,7 +36,7 @@ class Topics:
 
     def create_named(self, name: str, partitions: int = 2, **config: str) -> None:
         settings = {key.replace("_", "."): value for key, value in config.items()}
-        self._admin.create_topics([NewTopic(name, partitions, 1, config=settings)])[name].result()
+        self._admin.create_topics([NewTopic(name, partitions, config=settings)])[name].result()
 
     def forbid_writing(self, topic: str) -> None:
         """Nobody may write to it, on a broker that cares."""
@@ -154,6 +154,11 @@ class Topics:
         messages += [each for each in consumer.consume(1000, 0.5) if each.error() is None]
         assert len(messages) >= count, f"{len(messages)} of {count} messages arrived at {topic} within {seconds:.0f} s"
         return messages
+
+    def coordinator(self, group: str) -> int:
+        """The id of the broker that coordinates the group."""
+        found: int = self._admin.describe_consumer_groups([group])[group].result().coordinator.id
+        return found
 
     def members(self, group: str) -> int:
         """How many members the group has."""

@@ -1,0 +1,51 @@
+"""Three brokers, of which the one that coordinates the group goes: the next one takes over, and no message notices."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.broker import HostCluster
+from tests.integration.consumer.triggers import assert_in_order, numbers, spec, wait_committed
+from tests.support.pipeline import Pod
+from tests.support.topics import Topics
+from tests.support.traffic import Traffic
+from tests.support.waiting import until
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[HostCluster]:
+    """Three brokers; a test leaves all of them running."""
+    with HostCluster() as running:
+        yield running
+
+
+@pytest.mark.parametrize(("guarantee", "protocol"), [("AtLeastOnce", "Classic"), ("ExactlyOnce", "Consumer")])
+def test_a_coordinator_that_moves_costs_nothing(cluster: HostCluster, guarantee: str, protocol: str) -> None:
+    topics = Topics(cluster.bootstrap)
+    source = topics.create(4)
+    trigger = spec(
+        *(cluster.brokers[0], source, "functions:stamp"),
+        kafka={"bootstrapServers": cluster.servers},
+        source={"groupProtocol": protocol},
+        delivery={"guarantee": guarantee},
+    )
+    with Pod(trigger) as pod:
+        with Traffic(cluster.bootstrap, source) as traffic:
+            pod.wait_ready()
+            topics.read(f"{source}.out", 100)
+            first = topics.coordinator(pod.config.group_id)
+            cluster.broker(first).kill()
+            until(lambda: topics.coordinator(pod.config.group_id) != first, 60, "another coordinator")
+            traffic.wait_more()
+            sent = traffic.sent
+            until(lambda: sum(topics.committed(pod.config.group_id, source).values()) > sent, 60, "progress without it")
+            cluster.broker(first).start()
+            traffic.wait_more()
+        wait_committed(topics, pod, source)
+        pod.wait_ready()
+        pod.stop()
+    answers = topics.read_all(f"{source}.out")
+    assert set(numbers(answers)) == set(range(traffic.sent))
+    assert_in_order(answers)
+    if guarantee == "ExactlyOnce":
+        assert len(answers) == traffic.sent
