@@ -77,3 +77,22 @@ def test_a_stop_reaches_all_pods_and_ends_when_somebody_resumes(namespace: Names
     assert len(trigger.answered(40)) >= 40
     assert [letter.key() for letter in trigger.letters(1)] == [b"bad"]
     trigger.wait_ready()
+
+
+def test_dead_letters_run_again_once_the_function_is_mended(namespace: Namespace) -> None:
+    trigger = namespace.unapplied("functions:tell", delivery={**QUICK, "guarantee": "ExactlyOnce"})
+    namespace.topic("rul.source")
+    trigger.apply().wait_ready()
+    bad = [(b"bad%d" % number, orjson.dumps({"do": "raise", "n": number})) for number in range(5)]
+    namespace.topics.produce(trigger.source, bad)
+    assert len(trigger.letters(5)) == 5
+    trigger.patch(transformation={"function": "functions:stamp"})
+    trigger.wait_ready()
+    until(lambda: len(trigger.all_pods()) == 1, what="the end of the old pod")
+    listed = kafkatrigger(trigger, "dlq", "list")
+    assert len(listed) == 5
+    kafkatrigger(trigger, "dlq", "redrive", "--yes")
+    assert sorted(answer.number for answer in trigger.answered(5)) == list(range(5))
+    kafkatrigger(trigger, "dlq", "redrive", "--yes")
+    namespace.topics.produce(trigger.source, [(b"good", echo(5))])
+    assert sorted(answer.number for answer in trigger.answered(6)) == list(range(6)), "a letter runs again once"
