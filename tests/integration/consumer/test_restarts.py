@@ -124,6 +124,7 @@ def test_pods_join_and_leave_under_load(broker: HostBroker, topics: Topics, prot
         produce_while(lambda: holds(first, 4))
         with Pod(trigger) as second:
             produce_while(lambda: holds(first, 2) and holds(second, 2))
+            assert until(lambda: first.status).worker_restarts == {}, "what ran was not finished, but ended"
             produce()
             first.stop()
             produce_while(lambda: holds(second, 4))
