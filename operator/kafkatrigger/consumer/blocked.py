@@ -50,7 +50,7 @@ def _described(lane: Lane) -> BlockedKey:
         partition=partition,
         offset=offset,
         key=lane.failed[4] if lane.failed else lane.key,
-        attempts=lane.attempts,
+        attempts=lane.tried.get(offset, 0),
         reason=failure.reason,
         error_class=failure.error_class,
         message=failure.message,

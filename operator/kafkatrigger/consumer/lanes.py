@@ -48,8 +48,8 @@ class Lane(msgspec.Struct, eq=False):
     commits: int = 0
     """The commit of its partition that has to be acknowledged before: it tells of the attempts used up."""
     state: State = RETRYING
-    attempts: int = 0
-    """Used up by the message at which a lane begins that is outside memory."""
+    tried: dict[int, int] = {}
+    """Attempts used up by messages outside memory, by offset: the log knows nothing of them."""
     restored_until: int = 0
     """For a lane that a commit told of: its messages from here on are not covered by that."""
     held: int = 0
@@ -88,6 +88,11 @@ class Lane(msgspec.Struct, eq=False):
             candidates.append(self.spilled)
         return min(candidates, default=None)
 
+    def remember(self, offset: int, attempts: int) -> None:
+        """The message is outside memory, and has used up so many attempts."""
+        if attempts:
+            self.tried[offset] = attempts
+
     @property
     def blocked_offset(self) -> int:
         """Of the message that it stopped at. Earlier ones may still wait for a topic to take what they led to."""
@@ -121,7 +126,7 @@ class Lane(msgspec.Struct, eq=False):
         if tried is None and first != self.spilled:
             # It waits for a topic. After a restart it runs again, and then what is known of a later one.
             return Parked(self.id, first, until, 0, RETRYING)
-        attempts = tried[3] - 1 if tried is not None else self.attempts
+        attempts = tried[3] - 1 if tried is not None else self.tried.get(first, 0)
         return Parked(self.id, first, until, attempts, self.state)
 
 
@@ -173,7 +178,8 @@ class Lanes:
         """The lanes that a commit told of: all of their messages are outside memory."""
         for parked in partition.restored.parked:
             lane = self.open(partition, parked.lane, None)
-            lane.spilled, lane.attempts, lane.state = parked.offset, parked.attempts, parked.state
+            lane.spilled, lane.state = parked.offset, parked.state
+            lane.remember(parked.offset, parked.attempts)
             lane.restored_until = parked.until
             if lane.state != RETRYING:
                 self.blocked.add(lane)
@@ -184,10 +190,8 @@ class Lanes:
     def read_again(self, lane: Lane, record: Record) -> bool:
         """A message of the lane that was outside memory; whether more of it may follow."""
         lane.records.append(record)
-        if lane.id >= 0:  # of a lane that is no key, the worker knows no key either
-            lane.key = record[4]
         lane.spilled = record[1] + 1
-        self._count(lane, 1, size(record))
+        self._came(lane, record)
         return len(lane.records) < REREAD and not self.is_full
 
     def caught_up(self, lane: Lane) -> None:
@@ -204,10 +208,11 @@ class Lanes:
     def put(self, lane: Lane, record: Record) -> None:
         """The message waits in its lane."""
         if lane.spilled is not None and record[1] >= lane.spilled:
+            lane.remember(record[1], record[3] - 1)
             lane.waiting += 1
             return
         insort(lane.records, record, key=_offset)
-        self._count(lane, 1, size(record))
+        self._came(lane, record)
         if lane.state != RETRYING or self.is_full:
             self._spill(lane)
 
@@ -222,14 +227,12 @@ class Lanes:
         return self.bytes > self._memory or self.waiting > self._most
 
     def _spill(self, lane: Lane) -> None:
-        """Drops what of the lane need not be in memory: all of a blocked one, else all but the first message, and what
-        comes before one that has used up attempts, which the log knows nothing of.
-        """
-        tried = [index for index, record in enumerate(lane.records) if record[3] > 1]
-        kept = 0 if lane.state != RETRYING else 1 + max(tried, default=0)
+        """Drops what of the lane need not be in memory: all of a blocked one, else all but the first message."""
+        kept = 0 if lane.state != RETRYING else 1
         dropped = lane.records[kept:]
         if dropped:
-            lane.attempts = dropped[0][3] - 1
+            for record in dropped:
+                lane.remember(record[1], record[3] - 1)
             lane.spilled = dropped[0][1]
             lane.waiting += len(dropped)
             del lane.records[kept:]
@@ -246,17 +249,19 @@ class Lanes:
         lane.state, lane.failure, lane.blocked_at = state, failure, now
         lane.failed = (*record[:5], None, None)
         self.blocked.add(lane)
+        self.outside.discard(lane)  # one that a commit told of may have waited for being read again
         insort(lane.records, record, key=_offset)
-        self._count(lane, 1, size(record))
+        self._came(lane, record)
         self._spill(lane)
-        lane.attempts = record[3]
+        lane.remember(record[1], record[3])
         lane.waiting -= 1  # itself
 
     def unblock(self, lane: Lane, decision: Action) -> None:
         """Somebody decided about its first message: the lane goes on."""
         if lane.state == STOPPED:
             self.foremost.add(lane)
-        lane.state, lane.decision, lane.attempts, lane.waiting = RETRYING, decision, 0, 0
+        lane.tried.pop(lane.blocked_offset, None)
+        lane.state, lane.decision, lane.waiting = RETRYING, decision, 0
         lane.due = 0.0
         self.blocked.discard(lane)
         self.consider(lane)
@@ -348,6 +353,14 @@ class Lanes:
         self.foremost.discard(lane)
         self._uncommitted.discard(lane)
         self.outside.discard(lane)
+
+    def _came(self, lane: Lane, record: Record) -> None:
+        """A message of the lane is in memory. One that a commit told of gets to know its key by it, which its worker is told
+        when it goes on.
+        """
+        if lane.id >= 0:  # of a lane that is no key, the worker knows no key either
+            lane.key = record[4]
+        self._count(lane, 1, size(record))
 
     def _count(self, lane: Lane, messages: int, size: int) -> None:
         self.waiting += messages

@@ -346,9 +346,7 @@ class Outcomes:
 
     def read_again(self, lane: Lane, record: Record) -> bool:
         """A message of a lane that was outside memory; whether more of it may follow."""
-        if lane.attempts:
-            record = (*record[:3], lane.attempts + 1, *record[4:])
-            lane.attempts = 0
+        record = (*record[:3], 1 + lane.tried.pop(record[1], 0), *record[4:])
         decision, lane.decision = lane.decision, None
         if decision in (None, "retry"):
             return self._lanes.read_again(lane, record)
