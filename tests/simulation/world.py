@@ -40,7 +40,7 @@ from tests.simulation.clock import Clock
 from tests.simulation.history import BrokenPromiseError, History
 from tests.simulation.runtime import Runtime
 
-REST = 150.0
+REST = 300.0
 """Seconds of simulated time in which everything has to come to rest once the trouble is over."""
 
 TURNS = 15000
@@ -305,7 +305,6 @@ class World:
             rng.choice(self.pods).killed_at = rng.randint(1, 150)
         if rng.random() < self._refusing:
             self.broker.refusing[rng.choice([RESPONSES, DEAD_LETTERS])] = self.clock.now + rng.uniform(0.1, 3.0)
-            self.history.has_refused = True
         if rng.random() < 0.02:
             self._ask_people(rng.choice(["retry", "skip", "dead-letter"]))
         if rng.random() < self._moving / 4 and len(self.pods) < 3:
