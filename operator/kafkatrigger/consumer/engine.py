@@ -303,7 +303,7 @@ class Engine:
         positions = []
         for each in partitions:
             parked = [parked for lane in each.lanes.values() if (parked := lane.parked(each.end))]
-            at = position(each.end, still_open[each], parked, each.restored)
+            at = position(each.end, still_open[each], parked, each.restored, each.named)
             if at != each.processed:
                 each.processed, each.progressed_at = at, now
             positions.append((each, at))

@@ -361,9 +361,17 @@ class Outcomes:
     # What is read again
 
     def read_again(self, lane: Lane, record: Record) -> bool:
-        """A message of a lane that was outside memory; whether more of it may follow."""
+        """A message of a lane that was outside memory; whether more of it may follow.
+
+        What somebody decided is done once all before it in the lane has come to its end.
+        """
+        is_decided = lane.decision is not None and record[1] == lane.stopped_at
+        if is_decided and lane.records:
+            return False
         record = (*record[:3], 1 + lane.tried.pop(record[1], 0), *record[4:])
-        decision, lane.decision = lane.decision, None
+        decision = lane.decision if is_decided else None
+        if is_decided:
+            lane.decision = None
         if decision in (None, "retry"):
             return self._lanes.read_again(lane, record)
         lane.spilled = record[1] + 1

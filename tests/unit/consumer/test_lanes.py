@@ -154,6 +154,25 @@ def test_attempts_told_by_a_commit_outlast_an_earlier_message_that_is_spilled() 
     assert (lane.spilled, lane.tried) == (1, {5: 2})
 
 
+def test_a_commit_names_the_message_that_used_up_attempts(world: World) -> None:
+    """An innocent before a suspect was put back."""
+    lane = world.lane()
+    world.lanes.put(lane, record(5, attempt=3))
+    world.lanes.put(lane, record(2))
+    assert lane.parked(100) == Parked(7, 5, 100, 2, RETRYING, 2)
+
+
+def test_a_lane_stopped_by_a_commit_remembers_where_when_an_earlier_message_is_open(world: World) -> None:
+    world.partition = partition(Position(2, 50, [(2, 3)], [Parked(7, 5, 50, 4, BLOCKED)]))
+    world.lanes.restore(world.partition)
+    lane = world.partition.lanes[7]
+    world.lanes.put(lane, record(2))
+    assert (lane.stopped_at, lane.spilled) == (5, 2)
+    assert lane.parked(50) == Parked(7, 5, 50, 4, BLOCKED, 2)
+    world.lanes.unblock(lane, "retry")
+    assert lane.tried == {}
+
+
 def test_a_lane_that_blocks_is_not_read_again(world: World) -> None:
     """One that a commit told of waits for that, and an earlier message of it, still open, fails for good meanwhile."""
     world.partition = partition(Position(5, 50, [], [Parked(7, 5, 50, 0, RETRYING)]))
@@ -179,7 +198,7 @@ def test_lanes_of_a_commit_begin_outside_memory() -> None:
     world.lanes.restore(world.partition)
     lanes = world.partition.lanes
     assert world.lanes.outside == {lanes[7]}
-    assert world.lanes.blocked == {lanes[8], lanes[PARTITION]}
+    assert (world.lanes.blocked, world.lanes.stopped) == ({lanes[8]}, {lanes[PARTITION]})
     assert [lane.parked(20) for lane in lanes.values()] == parked
 
 

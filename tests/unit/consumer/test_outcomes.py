@@ -11,7 +11,7 @@ from kafkatrigger.api.frames import Batch, Failed, NotRun, Outcome, Record, Resu
 from kafkatrigger.consumer.breaker import Breaker
 from kafkatrigger.consumer.dispatcher import Chunk, Dispatcher
 from kafkatrigger.consumer.lanes import Lanes
-from kafkatrigger.consumer.offsets import Origin, start
+from kafkatrigger.consumer.offsets import BLOCKED, Origin, Parked, Position, lane_of, start
 from kafkatrigger.consumer.outcomes import Outcomes
 from kafkatrigger.consumer.output import Output, Plain
 from kafkatrigger.consumer.partition import Partition
@@ -121,6 +121,26 @@ def test_a_suspect_does_not_run_before_a_message_whose_failure_is_not_dealt_with
     assert world.dispatcher.workers[0].in_flight == 0
     world.dispatcher.attach(0)
     assert world.sent() == []
+
+
+def test_what_somebody_decided_is_about_the_message_that_blocked_and_not_one_before(world: World) -> None:
+    """A commit told of a blocked key, and that an earlier message of it is still open."""
+    lane_id = lane_of("Key", b"k", 5)
+    world.partition = Partition(
+        "t", 0, 50, Origin("Committed"), Position(2, 50, [(2, 3)], [Parked(lane_id, 5, 50, 4, BLOCKED)])
+    )
+    world.lanes.restore(world.partition)
+    world.read(2)
+    (lane,) = world.lanes
+    world.lanes.unblock(lane, "skip")
+    assert world.outcomes.read_again(lane, (0, 2, 0, 1, b"k", b"v", None))
+    assert not world.outcomes.read_again(lane, (0, 5, 0, 1, b"k", b"v", None))
+    world.lanes.leave_outside(lane)
+    (batch,) = world.sent()
+    world.answer(batch, b"2")
+    assert (world.outbox.offsets, lane.spilled, world.outbox.acknowledged["skipped"]) == ([2], 3, 0)
+    assert world.outcomes.read_again(lane, (0, 5, 0, 1, b"k", b"v", None))
+    assert (world.outbox.offsets, world.outbox.acknowledged["skipped"]) == ([2], 1)
 
 
 def test_what_did_not_run_waits_in_its_lane_and_not_with_the_answers(world: World) -> None:
