@@ -82,8 +82,6 @@ class History:
         """What was committed when an assignment began, by its epoch."""
         self._epochs: Counter[tuple[object, Place]] = Counter()
         self._last_result: dict[tuple[str, Place, LaneId], int] = {}
-        self.has_refused = False
-        """A topic refused writes."""
         self.lost: set[Place] = set()
         """Partitions that were taken from a pod without its knowledge: two pods may have run them for a while."""
 
@@ -209,14 +207,11 @@ class History:
         """Of each lane, results appear for the first time in the order of the messages, and of each message in theirs."""
         place = message.id[:2]
         is_first = (message.dead_letters if number < 0 else message.responses[number]) == 1
+        # It was terminal before, and that was not committed: it runs again, and may end otherwise.
+        if message.given_up or (message.responses if number < 0 else message.dead_letters):
+            return
         # What a topic refused becomes a dead letter later than others; what somebody decided may be forgotten in a crash.
         if message.lane < -1 or not is_first or place in self.lost or message.plan == "large" or message.forgiven:
-            return
-        # It failed for good before, and a crash or a move made the trigger forget that before the dead letter was written.
-        if number >= 0 and message.blamed >= self._attempts:
-            return
-        # What one topic refused can be overtaken by results for another; whoever gets the partition then runs it again.
-        if self.has_refused and len(message.attempts) > 1:
             return
         where = topic, place, message.lane
         at = message.id[2] * 10 + max(number, 0)

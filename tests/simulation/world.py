@@ -305,7 +305,6 @@ class World:
             rng.choice(self.pods).killed_at = rng.randint(1, 150)
         if rng.random() < self._refusing:
             self.broker.refusing[rng.choice([RESPONSES, DEAD_LETTERS])] = self.clock.now + rng.uniform(0.1, 3.0)
-            self.history.has_refused = True
         if rng.random() < 0.02:
             self._ask_people(rng.choice(["retry", "skip", "dead-letter"]))
         if rng.random() < self._moving / 4 and len(self.pods) < 3:

@@ -209,7 +209,7 @@ class Delivery:
         return found if all(each.error is None for each in found) else None
 
     def _revoked(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
-        self.outbox.commit_last(self, self.positions)
+        self.outbox.commit_last(self, self.positions, self.partitions.values())
         self._lost(consumer, revoked)
 
     def _lost(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -48,6 +48,7 @@ class AtLeastOnce(Outbox):
     def pump(self) -> None:
         """Writes what waits: first what failed, since it is older, then what the client's queue had no room for."""
         self._producer.poll(0)
+        self._settle_delivered()
         self._pump_common()
         self._resolve()
         self._renew()
@@ -59,18 +60,27 @@ class AtLeastOnce(Outbox):
         source.commit(positions())
         return flushed
 
-    def commit_last(self, source: Committer, positions: Callable[[], Positions]) -> bool:
+    def commit_last(
+        self, source: Committer, positions: Callable[[], Positions], leaving: Collection[Partition]
+    ) -> bool:
         """As everywhere. What does not get acknowledged in time is run again by the next owner."""
         deadline = time.monotonic() + LAST_FLUSH
         while (self.full or self._journal.records) and time.monotonic() < deadline:
             self.pump()
             self._flush(RESOLVE_BUDGET)
-        return source.commit_last(positions())
+        return source.commit_last([(partition, at) for partition, at in positions() if partition in leaving])
 
     def open_offsets(self) -> Iterator[tuple[Partition, int]]:
         """Whatever is not acknowledged."""
         yield from self._journal.offsets()
         yield from self._waiting_offsets()
+
+    def _settle_delivered(self) -> None:
+        """Lanes that wait for a record go on as soon as it is written, not only at the next flush."""
+        delivered, self._journal.delivered = self._journal.delivered, []
+        for output in delivered:
+            output.awaited = False
+            self._callbacks.settled(output)
 
     def _resolve(self) -> None:
         """Writes again what failed, for a while."""

@@ -3,7 +3,6 @@
 from kafkatrigger.api.control import Answer, BlockedKey, ListBlocked, Request, ResolveBlocked
 from kafkatrigger.api.frames import Failed
 from kafkatrigger.consumer.lanes import Lane, Lanes
-from kafkatrigger.consumer.offsets import BLOCKED, STOPPED
 
 _UNKNOWN = Failed("", "", "it failed before this pod started", True)
 
@@ -11,41 +10,33 @@ _UNKNOWN = Failed("", "", "it failed before this pod started", True)
 def handle(lanes: Lanes, request: Request) -> Answer:
     """Does what is asked, by the engine's thread."""
     if isinstance(request, ListBlocked):
-        return Answer(blocked=[_described(lane) for lane in _in_state(lanes, BLOCKED)])
+        return Answer(blocked=[_described(lane) for lane in sorted(lanes.blocked, key=place)])
     if isinstance(request, ResolveBlocked):
         wanted = {(each.topic, each.partition, each.offset) for each in request.keys}
-        chosen = [lane for lane in _in_state(lanes, BLOCKED) if _ref(lane) in wanted]
+        chosen = [lane for lane in lanes.blocked if place(lane) in wanted]
         for lane in chosen:
             lanes.unblock(lane, request.action)
         return Answer(count=len(chosen))
-    resumed = stopped(lanes)
+    resumed = list(lanes.stopped)
     for lane in resumed:
         lanes.unblock(lane, "retry")
     return Answer(count=len(resumed))
 
 
-def stopped(lanes: Lanes) -> list[Lane]:
-    """The lanes at which the trigger stopped."""
-    return _in_state(lanes, STOPPED)
-
-
-def _in_state(lanes: Lanes, state: int) -> list[Lane]:
-    return sorted([lane for lane in lanes.blocked if lane.state == state], key=_ref)
-
-
-def _ref(lane: Lane) -> tuple[str, int, int]:
-    return lane.partition.topic, lane.partition.number, lane.blocked_offset
+def place(lane: Lane) -> tuple[str, int, int]:
+    """The message at which the lane stopped."""
+    return lane.partition.topic, lane.partition.number, lane.stopped_at
 
 
 def _described(lane: Lane) -> BlockedKey:
     failure = lane.failure or _UNKNOWN
-    topic, partition, offset = _ref(lane)
+    topic, partition, offset = place(lane)
     return BlockedKey(
         topic=topic,
         partition=partition,
         offset=offset,
         key=lane.failed[4] if lane.failed else lane.key,
-        attempts=lane.attempts,
+        attempts=lane.tried.get(offset, 0),
         reason=failure.reason,
         error_class=failure.error_class,
         message=failure.message,

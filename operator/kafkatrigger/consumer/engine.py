@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Collection
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
@@ -288,7 +289,8 @@ class Engine:
         self._lanes.committed()
         for partition in source.partitions.values():
             # Lanes that a commit told of go on only when everything up to its bound is read.
-            is_crowded = len(partition.lanes) > MOST_PARKED and partition.end >= partition.restored.bound
+            parked = len(partition.processed.parked) if partition.processed else 0
+            is_crowded = parked > MOST_PARKED and partition.end >= partition.restored.bound
             (source.stop if is_crowded else source.go_on)(partition)
 
     def _positions(self, partitions: list[Partition]) -> Positions:
@@ -301,7 +303,7 @@ class Engine:
         positions = []
         for each in partitions:
             parked = [parked for lane in each.lanes.values() if (parked := lane.parked(each.end))]
-            at = position(each.end, still_open[each], parked, each.restored)
+            at = position(each.end, still_open[each], parked, each.restored, each.named)
             if at != each.processed:
                 each.processed, each.progressed_at = at, now
             positions.append((each, at))
@@ -316,7 +318,10 @@ class Engine:
             self._link.end(worker)
         self._drain(gone, REVOKE_END)
         if self._source is not None:
-            self._outbox.commit_last(self._source, lambda: self._positions(leaving))
+            self._commit_last(self._source, gone)
+
+    def _commit_last(self, source: Source, leaving: Collection[Partition]) -> None:
+        self._outbox.commit_last(source, lambda: self._positions(list(source.partitions.values())), leaving)
 
     def _drain(self, gone: set[Partition], seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -350,7 +355,7 @@ class Engine:
         watchdog = threading.Timer(CLOSE_LIMIT, os._exit, (1,))
         watchdog.daemon = True
         watchdog.start()
-        self._outbox.commit_last(source, lambda: self._positions(list(source.partitions.values())))
+        self._commit_last(source, source.partitions.values())
         source.close()
         self._rereader.close()
         watchdog.cancel()

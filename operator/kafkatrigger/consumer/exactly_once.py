@@ -7,7 +7,7 @@ whose end is not known the group's offsets tell whether it was committed.
 import logging
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
@@ -110,7 +110,12 @@ class ExactlyOnce(Outbox):
             if remaining < 0 or not (is_done or self._transaction.wait(remaining)):
                 return False
 
-    def commit_last(self, source: Committer, positions: Callable[[], Positions]) -> bool:
+    def commit_last(
+        self,
+        source: Committer,
+        positions: Callable[[], Positions],
+        leaving: Collection[Partition],  # noqa: ARG002 - a transaction has results of the others, too
+    ) -> bool:
         """As everywhere. What did not come to its end in time is never committed for a partition that was given up."""
         deadline = time.monotonic() + LAST_COMMIT
         while True:

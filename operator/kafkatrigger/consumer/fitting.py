@@ -44,7 +44,7 @@ def without(at: Position, offsets: Iterable[int]) -> Position:
             offset = next(wanted, None)
         if start < end:
             remaining.append((start, end))
-    firsts = [at.bound, *(first for first, _ in remaining[:1]), *(each.offset for each in at.parked)]
+    firsts = [at.bound, *(first for first, _ in remaining[:1]), *(each.first for each in at.parked)]
     return Position(min(firsts), at.bound, remaining, at.parked)
 
 

@@ -65,8 +65,8 @@ class Holding:
     def hold(self, output: Output) -> None:
         """The record waits until its topic, one that refuses writes, takes records again."""
         self._topics[output.topic].outputs.append(output)
-        if not output.waited:
-            output.waited = True
+        if not output.awaited:
+            output.awaited = True
             self._held(output)
 
     def pump(self, now: float) -> list["Recovered"]:

@@ -81,6 +81,8 @@ def _is_wanted(partition: Partition, offset: int, key: bytes | None, ordering: O
     lane_id = lane_of(ordering, key, offset)
     if offset < partition.end or not partition.restored.is_open(offset, lane_id):
         return False
+    if partition.restored.names(offset):
+        partition.named[offset] = lane_id
     lane = partition.lanes.get(lane_id)
     if lane is None or lane.spilled is None or offset < lane.spilled:
         return True

@@ -18,6 +18,8 @@ class Journal:
         self.records = 0
         self.size = 0
         """Bytes held."""
+        self.delivered: list[Output] = []
+        """Those for which somebody waits that were written by now, whatever becomes of the others."""
         self._failed: list[Failure] = []
         self._failed_plain: list[tuple[Message, KafkaError]] = []
 
@@ -98,6 +100,6 @@ class Journal:
             elif entry.outcome:
                 yield entry.source[2], 1
 
-    def waited(self) -> list[Output]:
+    def awaited(self) -> list[Output]:
         """Those for which somebody waits."""
-        return [entry for entry in self.entries if isinstance(entry, Output) and entry.waited]
+        return [entry for entry in self.entries if isinstance(entry, Output) and entry.awaited]

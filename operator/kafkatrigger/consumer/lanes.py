@@ -48,8 +48,10 @@ class Lane(msgspec.Struct, eq=False):
     commits: int = 0
     """The commit of its partition that has to be acknowledged before: it tells of the attempts used up."""
     state: State = RETRYING
-    attempts: int = 0
-    """Used up by the message at which a lane begins that is outside memory."""
+    stopped_at: int = 0
+    """Offset of the message about which somebody has to decide. Earlier ones may still be open after a restart."""
+    tried: dict[int, int] = {}
+    """Attempts used up by messages outside memory, by offset: the log knows nothing of them."""
     restored_until: int = 0
     """For a lane that a commit told of: its messages from here on are not covered by that."""
     held: int = 0
@@ -67,7 +69,7 @@ class Lane(msgspec.Struct, eq=False):
     waiting: int = 0
     """Messages that came by since it blocked."""
     decision: Action | None = None
-    """About its first message, once that is read again."""
+    """About the message at which it stopped, once that is read again."""
     deaths: int = 0
     """Of the whole runtime while its first message alone was under way."""
     quarantined: bool = False
@@ -88,10 +90,10 @@ class Lane(msgspec.Struct, eq=False):
             candidates.append(self.spilled)
         return min(candidates, default=None)
 
-    @property
-    def blocked_offset(self) -> int:
-        """Of the message that it stopped at. Earlier ones may still wait for a topic to take what they led to."""
-        return self.spilled or 0
+    def remember(self, offset: int, attempts: int) -> None:
+        """The message is outside memory, and has used up so many attempts."""
+        if attempts:
+            self.tried[offset] = attempts
 
     @property
     def is_over(self) -> bool:
@@ -117,12 +119,15 @@ class Lane(msgspec.Struct, eq=False):
         first, until = self.first, max(until, self.restored_until)
         if first is None or first >= until:  # what it may have outside memory was not read yet
             return None
-        tried = next((each for each in (*self.taken[:1], *self.records[:1]) if each[1] == first), None)
-        if tried is None and first != self.spilled:
-            # It waits for a topic. After a restart it runs again, and then what is known of a later one.
-            return Parked(self.id, first, until, 0, RETRYING)
-        attempts = tried[3] - 1 if tried is not None else self.attempts
-        return Parked(self.id, first, until, attempts, self.state)
+        offset, attempts = self._tried_first(first)
+        return Parked(self.id, offset, until, attempts, self.state, None if offset == first else first)
+
+    def _tried_first(self, first: int) -> tuple[int, int]:
+        """The offset of the message that a commit names, and the attempts that it has used up."""
+        if self.state != RETRYING:
+            return self.stopped_at, self.tried.get(self.stopped_at, 0)
+        tried = [(each[1], each[3] - 1) for each in (*self.taken, *self.records) if each[3] > 1]
+        return min([*tried, *self.tried.items()], default=(first, 0))
 
 
 class Lanes:
@@ -145,6 +150,8 @@ class Lanes:
         """Lanes that would go on if their messages were in memory."""
         self.blocked: set[Lane] = set()
         """Lanes that wait for a decision of somebody."""
+        self.stopped: set[Lane] = set()
+        """Lanes at which the trigger stopped, apart from those: each turn of the loop asks for them."""
         self.foremost: set[Lane] = set()
         """Lanes whose first message runs before all else: those of a stop that has ended."""
         self.ready: deque[Lane] = deque()
@@ -173,10 +180,11 @@ class Lanes:
         """The lanes that a commit told of: all of their messages are outside memory."""
         for parked in partition.restored.parked:
             lane = self.open(partition, parked.lane, None)
-            lane.spilled, lane.attempts, lane.state = parked.offset, parked.attempts, parked.state
+            lane.spilled, lane.state, lane.stopped_at = parked.first, parked.state, parked.offset
+            lane.remember(parked.offset, parked.attempts)
             lane.restored_until = parked.until
             if lane.state != RETRYING:
-                self.blocked.add(lane)
+                self._waiting_for_somebody(lane).add(lane)
             if parked.lane in partition.resumed:
                 self.foremost.add(lane)
             self.consider(lane)
@@ -184,10 +192,8 @@ class Lanes:
     def read_again(self, lane: Lane, record: Record) -> bool:
         """A message of the lane that was outside memory; whether more of it may follow."""
         lane.records.append(record)
-        if lane.id >= 0:  # of a lane that is no key, the worker knows no key either
-            lane.key = record[4]
         lane.spilled = record[1] + 1
-        self._count(lane, 1, size(record))
+        self._came(lane, record)
         return len(lane.records) < REREAD and not self.is_full
 
     def caught_up(self, lane: Lane) -> None:
@@ -204,10 +210,11 @@ class Lanes:
     def put(self, lane: Lane, record: Record) -> None:
         """The message waits in its lane."""
         if lane.spilled is not None and record[1] >= lane.spilled:
+            lane.remember(record[1], record[3] - 1)
             lane.waiting += 1
             return
         insort(lane.records, record, key=_offset)
-        self._count(lane, 1, size(record))
+        self._came(lane, record)
         if lane.state != RETRYING or self.is_full:
             self._spill(lane)
 
@@ -222,14 +229,12 @@ class Lanes:
         return self.bytes > self._memory or self.waiting > self._most
 
     def _spill(self, lane: Lane) -> None:
-        """Drops what of the lane need not be in memory: all of a blocked one, else all but the first message, and what
-        comes before one that has used up attempts, which the log knows nothing of.
-        """
-        tried = [index for index, record in enumerate(lane.records) if record[3] > 1]
-        kept = 0 if lane.state != RETRYING else 1 + max(tried, default=0)
+        """Drops what of the lane need not be in memory: all of a blocked one, else all but the first message."""
+        kept = 0 if lane.state != RETRYING else 1
         dropped = lane.records[kept:]
         if dropped:
-            lane.attempts = dropped[0][3] - 1
+            for record in dropped:
+                lane.remember(record[1], record[3] - 1)
             lane.spilled = dropped[0][1]
             lane.waiting += len(dropped)
             del lane.records[kept:]
@@ -244,21 +249,23 @@ class Lanes:
     def block(self, lane: Lane, record: Record, failure: Failed, state: State, now: float) -> None:
         """The lane stops at this message until somebody decides."""
         lane.state, lane.failure, lane.blocked_at = state, failure, now
-        lane.failed = (*record[:5], None, None)
-        self.blocked.add(lane)
+        lane.stopped_at, lane.failed = record[1], (*record[:5], None, None)
+        self._waiting_for_somebody(lane).add(lane)
+        self.outside.discard(lane)  # one that a commit told of may have waited for being read again
         insort(lane.records, record, key=_offset)
-        self._count(lane, 1, size(record))
+        self._came(lane, record)
         self._spill(lane)
-        lane.attempts = record[3]
+        lane.remember(record[1], record[3])
         lane.waiting -= 1  # itself
 
     def unblock(self, lane: Lane, decision: Action) -> None:
         """Somebody decided about its first message: the lane goes on."""
+        self._waiting_for_somebody(lane).discard(lane)
         if lane.state == STOPPED:
             self.foremost.add(lane)
-        lane.state, lane.decision, lane.attempts, lane.waiting = RETRYING, decision, 0, 0
+        lane.tried.pop(lane.stopped_at, None)
+        lane.state, lane.decision, lane.waiting = RETRYING, decision, 0
         lane.due = 0.0
-        self.blocked.discard(lane)
         self.consider(lane)
 
     def take(self, lane: Lane, count: int) -> list[Record]:
@@ -345,9 +352,21 @@ class Lanes:
     def _forget(self, lane: Lane) -> None:
         self._all.discard(lane)
         self.blocked.discard(lane)
+        self.stopped.discard(lane)
         self.foremost.discard(lane)
         self._uncommitted.discard(lane)
         self.outside.discard(lane)
+
+    def _waiting_for_somebody(self, lane: Lane) -> set[Lane]:
+        return self.stopped if lane.state == STOPPED else self.blocked
+
+    def _came(self, lane: Lane, record: Record) -> None:
+        """A message of the lane is in memory. One that a commit told of gets to know its key by it, which its worker is told
+        when it goes on.
+        """
+        if lane.id >= 0:  # of a lane that is no key, the worker knows no key either
+            lane.key = record[4]
+        self._count(lane, 1, size(record))
 
     def _count(self, lane: Lane, messages: int, size: int) -> None:
         self.waiting += messages

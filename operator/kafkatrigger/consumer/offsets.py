@@ -5,7 +5,9 @@ it is terminal. Below a *bound* everything is, except
 
 - the open ranges: messages that are queued, run, or whose result is not written yet;
 - the parked lanes: a key (or a partition, or a message alone) that waits for a retry or for a decision of somebody. Of such
-  a lane all messages are open from an offset on, however many they are: one short entry stands for them.
+  a lane all messages are open from an offset on, however many they are: one short entry stands for them. Where a lane
+  begins to wait below what an earlier commit covered, whose terminal messages have to stay terminal, the open ones
+  down there are named, and the entry stands for those above.
 
 From the bound on nothing was read yet. Offsets may have gaps (compaction, transaction markers): they are compared, never
 counted.
@@ -14,12 +16,14 @@ counted.
 import base64
 import binascii
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
-from typing import Literal
+from types import MappingProxyType
+from typing import Annotated, Literal
 
 import msgspec
 import xxhash
+from msgspec.structs import replace
 
 from kafkatrigger.api.frames import Ordering
 
@@ -43,6 +47,9 @@ BLOCKED: State = 1
 STOPPED: State = 2
 
 
+_NOTHING: Mapping[int, LaneId] = MappingProxyType({})
+
+
 def lane_of(ordering: Ordering, key: bytes | None, offset: int) -> LaneId:
     """The lane of a message. An empty key is a key; a message without one is on its own.
 
@@ -54,7 +61,7 @@ def lane_of(ordering: Ordering, key: bytes | None, offset: int) -> LaneId:
 
 
 class Parked(msgspec.Struct, frozen=True):
-    """A lane that waits: its messages from `offset` on and below `until` are open."""
+    """A lane that waits: the message at `offset` is open, and all from `since` on and below `until`."""
 
     lane: LaneId
     offset: int
@@ -62,6 +69,28 @@ class Parked(msgspec.Struct, frozen=True):
     attempts: int
     """That the message at `offset` has used up."""
     state: State
+    since: int | None = None
+    """None for `offset`, as nearly always."""
+
+    @property
+    def start(self) -> int:
+        """From where on all are open."""
+        return self.offset if self.since is None else self.since
+
+    @property
+    def first(self) -> int:
+        """The first that is open."""
+        return min(self.offset, self.start)
+
+    def covers(self, offset: int) -> bool:
+        """Whether the message of this lane is open."""
+        return offset == self.offset or self.start <= offset < self.until
+
+    def below(self, bound: int) -> "Parked | None":
+        """What of it lies below the bound."""
+        if self.offset < bound:
+            return replace(self, until=min(self.until, bound))
+        return Parked(self.lane, self.start, bound, 0, RETRYING) if self.start < bound else None
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -74,12 +103,14 @@ class Position(msgspec.Struct, frozen=True):
 
     def is_open(self, offset: int, lane: LaneId) -> bool:
         """Whether the message has to be run still."""
-        if offset >= self.bound:
+        if offset >= self.bound or self.names(offset):
             return True
+        return any(each.lane == lane and each.covers(offset) for each in self.parked)
+
+    def names(self, offset: int) -> bool:
+        """Whether it is in an open range."""
         index = bisect_right(self.open, offset, key=_first) - 1
-        if index >= 0 and offset < self.open[index][1]:
-            return True
-        return any(each.lane == lane and each.offset <= offset < each.until for each in self.parked)
+        return index >= 0 and offset < self.open[index][1]
 
     def below(self, bound: int) -> "Position":
         """The same with a lower bound: it says less, and nothing that is wrong."""
@@ -87,11 +118,7 @@ class Position(msgspec.Struct, frozen=True):
             min(self.watermark, bound),
             bound,
             [(first, min(end, bound)) for first, end in self.open if first < bound],
-            [
-                Parked(each.lane, each.offset, min(each.until, bound), each.attempts, each.state)
-                for each in self.parked
-                if each.offset < bound
-            ],
+            [lower for each in self.parked if (lower := each.below(bound)) is not None],
         )
 
     @property
@@ -105,31 +132,66 @@ def start(offset: int) -> Position:
     return Position(offset, offset)
 
 
-def position(end: int, open_offsets: Iterable[int], parked: Iterable[Parked], restored: Position) -> Position:
+def position(
+    end: int,
+    open_offsets: Iterable[int],
+    parked: Iterable[Parked],
+    restored: Position,
+    named: Mapping[int, LaneId] = _NOTHING,
+) -> Position:
     """The position of a partition of which everything below `end` was read.
 
     Of that, `open_offsets` and what is `parked` are not terminal. `restored` is what the commit said from which the
-    partition started: of what is not read again yet, it is all that is known.
+    partition started: of what is not read again yet, it is all that is known. `named` are the lanes of the messages in its
+    open ranges that were read since.
     """
     bound = max(end, restored.bound)
-    ranges = _ranges(sorted(set(open_offsets)))
+    told = {each.lane: each for each in restored.parked}
+    opened = set(open_offsets)
+    lanes = []
+    for each in parked:
+        before = told.pop(each.lane, None)
+        entry = _above(each, before, restored.bound)
+        lanes += [entry] if entry is not None else []
+        opened.update(_named(each, entry, before, restored.bound, named))
+    ranges = _ranges(sorted(opened))
     ranges += [(max(first, end), last) for first, last in restored.open if last > end]
-    lanes = sorted(_with_unread(parked, end, restored), key=_offset_of)
-    firsts = [bound, *(first for first, _ in ranges[:1]), *(each.offset for each in lanes[:1])]
+    lanes = sorted([*lanes, *_unread(told.values(), end)], key=_first_of)
+    firsts = [bound, *(first for first, _ in ranges[:1]), *(each.first for each in lanes[:1])]
     return Position(min(firsts), bound, _joined(ranges), lanes)
 
 
-def _with_unread(parked: Iterable[Parked], end: int, restored: Position) -> Iterator[Parked]:
-    """Lanes that wait, and what the commit said of messages that were not read again yet.
+def _named(
+    each: Parked, entry: Parked | None, told: Parked | None, bound: int, named: Mapping[int, LaneId]
+) -> Iterator[int]:
+    """The open messages of a lane that waits below what the restored commit covered, but those that its entry covers."""
+    if each.first < bound:
+        candidates = [offset for offset, lane in named.items() if lane == each.lane]
+        candidates += [told.offset] if told is not None else []
+        yield from (
+            offset for offset in candidates if offset >= each.first and not (entry is not None and entry.covers(offset))
+        )
 
-    A lane that it told of may be over by now, or have begun to wait anew: its messages from `end` on are open all the same.
+
+def _above(each: Parked, told: Parked | None, bound: int) -> Parked | None:
+    """The entry of a lane. Below the bound of the restored commit all of its messages are open only from where that said so,
+    and the others are named; None where nothing is left of it.
     """
-    unread = {each.lane: each for each in restored.parked if each.until > end}
-    for each in parked:
-        until = unread.pop(each.lane).until if each.lane in unread else each.until
-        yield Parked(each.lane, each.offset, max(each.until, until), each.attempts, each.state)
-    for each in unread.values():
-        yield Parked(each.lane, max(each.offset, end), each.until, 0, RETRYING)
+    if each.first >= bound:
+        return each
+    start = max(each.start, told.start if told is not None and told.start < told.until else bound)
+    until = max(each.until, told.until if told is not None else 0)
+    if each.attempts or each.state != RETRYING:
+        return replace(each, until=until, since=None if start == each.offset else min(start, until))
+    return Parked(each.lane, start, until, 0, RETRYING) if start < until else None
+
+
+def _unread(told: Iterable[Parked], end: int) -> Iterator[Parked]:
+    """What the commit said of lanes that are over by now: their messages from `end` on are open all the same."""
+    for each in told:
+        first = max(each.start, end)
+        if first < each.until:
+            yield Parked(each.lane, first, each.until, 0, RETRYING)
 
 
 class _Metadata(msgspec.Struct, array_like=True):
@@ -141,8 +203,8 @@ class _Metadata(msgspec.Struct, array_like=True):
     """From the watermark."""
     steps: list[int] = []
     """From the watermark on: distance to the next open range, its length, distance to the next, ..."""
-    parked: list[tuple[LaneId, int, int, int, int]] = []
-    """Lane, offset from the watermark, bound minus `until`, attempts, state."""
+    parked: list[Annotated[list[int], msgspec.Meta(min_length=5, max_length=6)]] = []
+    """Lane, offset from the watermark, bound minus `until`, attempts, state; where it is another, `since` from the watermark."""
     config: int = 0
 
 
@@ -164,7 +226,7 @@ def encode_metadata(origin: Origin, at: Position, limit: int = METADATA_LIMIT) -
     complete = True
     while len(text := _text(origin, at)) > limit:
         complete = False
-        firsts = sorted([first for first, _ in at.open] + [each.offset for each in at.parked])
+        firsts = sorted([first for first, _ in at.open] + [each.first for each in at.parked])
         # Long lists shrink by proportion, and always by one at least.
         kept = min(len(firsts) - 1, len(firsts) * limit // len(text))
         at = at.below(firsts[kept])
@@ -191,7 +253,8 @@ def _text(origin: Origin, at: Position) -> str:
         steps += (first - last, end - first)
         last = end
     parked = [
-        (each.lane, each.offset - at.watermark, at.bound - each.until, each.attempts, int(each.state))
+        [each.lane, each.offset - at.watermark, at.bound - each.until, each.attempts, int(each.state)]
+        + ([] if each.since is None else [each.since - at.watermark])
         for each in at.parked
     ]
     metadata = _Metadata(origin.reason, origin.topic_id, at.bound - at.watermark, steps, parked, origin.config)
@@ -206,8 +269,8 @@ def _decoded(watermark: int, metadata: _Metadata) -> Position:
         ranges.append((last + gap, last + gap + length))
         last += gap + length
     parked = [
-        Parked(lane, watermark + offset, bound - back, attempts, state)  # type: ignore[arg-type]
-        for lane, offset, back, attempts, state in metadata.parked
+        Parked(lane, watermark + offset, bound - back, attempts, state, watermark + since[0] if since else None)  # type: ignore[arg-type]
+        for lane, offset, back, attempts, state, *since in metadata.parked
     ]
     return Position(watermark, bound, ranges, parked)
 
@@ -219,7 +282,10 @@ def _is_sound(at: Position) -> bool:
         edges == sorted(edges)
         and all(first < end for first, end in at.open)
         and all(
-            at.watermark <= each.offset < each.until <= at.bound and each.attempts >= 0 and each.state in (0, 1, 2)
+            at.watermark <= each.first <= each.offset < each.until <= at.bound
+            and each.start <= each.until
+            and each.attempts >= 0
+            and each.state in (0, 1, 2)
             for each in at.parked
         )
     )
@@ -250,5 +316,5 @@ def _first(each: tuple[int, int]) -> int:
     return each[0]
 
 
-def _offset_of(parked: Parked) -> int:
-    return parked.offset
+def _first_of(parked: Parked) -> int:
+    return parked.first

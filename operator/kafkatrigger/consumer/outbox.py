@@ -21,7 +21,7 @@ import time
 import uuid
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from itertools import chain
 from operator import length_hint
@@ -158,8 +158,12 @@ class Outbox(ABC):
         """
 
     @abstractmethod
-    def commit_last(self, source: Committer, positions: Callable[[], Positions]) -> bool:
-        """The same for the last time, with waiting for it, but not for ever; whether it worked."""
+    def commit_last(
+        self, source: Committer, positions: Callable[[], Positions], leaving: Collection[Partition]
+    ) -> bool:
+        """The same for the last time of the partitions that are leaving, with waiting for it, but not for ever; whether it
+        worked.
+        """
 
     @abstractmethod
     def open_offsets(self) -> Iterator[tuple[Partition, int]]:
@@ -313,7 +317,7 @@ class Outbox(ABC):
         now = time.time()
         for timestamp, count in journal.ages():
             self.latency.observe(max(0.0, now - timestamp / 1000), count)
-        for output in journal.waited():
+        for output in journal.awaited():
             self._callbacks.settled(output)
 
     def _judge(self, outputs: list[Output], failures: list[Failure], was_group: bool) -> list[Output]:
@@ -353,7 +357,7 @@ class Outbox(ABC):
         instead = self._callbacks.refused(output, error)
         self.bytes -= output.size
         if instead is None:
-            if output.waited:
+            if output.awaited:
                 self._callbacks.settled(output)
             return
         self.bytes += instead.size
@@ -361,7 +365,7 @@ class Outbox(ABC):
             self._holding.refuse(output.topic, error, time.monotonic(), by_fault=True)
             self._holding.hold(output)
         else:
-            instead.waited = output.waited
+            instead.awaited = output.awaited
             self._pending.appendleft(instead)
 
     def _pump_common(self) -> None:
@@ -378,3 +382,5 @@ class Outbox(ABC):
 def _delivered(journal: Journal, output: Output, error: KafkaError | None, _: Message) -> None:
     if error is not None:
         journal.failed(output, error)
+    elif output.awaited:
+        journal.delivered.append(output)

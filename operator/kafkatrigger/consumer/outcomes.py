@@ -193,8 +193,20 @@ class Outcomes:
             self._lanes.block(self._lane(partition, record), record, failed, state, time.time())
 
     def write_dead_letter(self, partition: Partition, record: Record, failed: Failed) -> None:
-        """The message goes to the dead-letter topic."""
-        self.outbox.write(self._dead_letter(partition, record, failed))
+        """The message goes to the dead-letter topic.
+
+        Its lane goes on when that has taken it: results of later messages go to another topic, and could be there before.
+        If the partition moved then, its next owner would run the message again, behind them.
+        """
+        letter = self._dead_letter(partition, record, failed)
+        self._await(letter)
+        self.outbox.write(letter)
+
+    def _await(self, output: Output) -> None:
+        """The lane of this record waits until it is acknowledged. A message alone has nothing behind it that would."""
+        if not output.awaited and self._dispatcher.lane_of(output.source) >= PARTITION:
+            output.awaited = True
+            self.held(output)
 
     def _dead_letter(self, partition: Partition, record: Record, failed: Failed) -> Output:
         headers = dead_letter.headers(partition, record, failed.reason, failed.error_class, failed.message)
@@ -212,19 +224,23 @@ class Outcomes:
         message = f"the response of {size} bytes was refused by the topic {output.topic}: {error.str()}"
         failed = Failed("ResponseRefused", error.name(), message, True)
         if self._config.on_failure == "DeadLetter":
+            self._await(output)
             return self._dead_letter(output.partition, output.source, failed)
         self._failed(output.partition, output.source, failed)
         self._lanes.consider(self._lane(output.partition, output.source))
         return None
 
     def held(self, output: Output) -> None:
-        """The topic of this record refuses writes for the moment: its lane waits."""
+        """The lane of this record waits until it is settled: its topic refuses writes for the moment, say."""
         self._lane(output.partition, output.source).held += 1
 
     def settled(self, output: Output) -> None:
-        """A record that was held is written: its lane goes on, with the answers that came meanwhile first."""
+        """A record that was held is written: its lane goes on, with the answers that came meanwhile first.
+
+        One of a partition that was given up meanwhile does not: its next owner runs those messages.
+        """
         lane = output.partition.lanes.get(self._dispatcher.lane_of(output.source))
-        if lane is None:
+        if lane is None or output.partition.revoked:
             return
         lane.held -= 1
         while lane.answers and not lane.held:
@@ -311,10 +327,10 @@ class Outcomes:
             if suspect.lane is not None:
                 self._lanes.answered(suspect.lane, suspect.record)
             self._lanes.put(lane, suspect.record)
-            if lane.records and lane.records[0][1] == suspect.record[1]:
+            if lane.records and lane.records[0][1] == suspect.record[1] and not lane.answers:
                 lane.quarantined = True
                 lanes[lane] = None
-            else:  # behind one that waits, for its retry or in quarantine
+            else:  # behind one that waits, for its retry or in quarantine, or that failed and is dealt with later
                 self._lanes.consider(lane)
         ordered = list(lanes)
         half = (len(ordered) + 1) // 2
@@ -340,11 +356,17 @@ class Outcomes:
     # What is read again
 
     def read_again(self, lane: Lane, record: Record) -> bool:
-        """A message of a lane that was outside memory; whether more of it may follow."""
-        if lane.attempts:
-            record = (*record[:3], lane.attempts + 1, *record[4:])
-            lane.attempts = 0
-        decision, lane.decision = lane.decision, None
+        """A message of a lane that was outside memory; whether more of it may follow.
+
+        What somebody decided is done once all before it in the lane has come to its end.
+        """
+        is_decided = lane.decision is not None and record[1] == lane.stopped_at
+        if is_decided and lane.records:
+            return False
+        record = (*record[:3], 1 + lane.tried.pop(record[1], 0), *record[4:])
+        decision = lane.decision if is_decided else None
+        if is_decided:
+            lane.decision = None
         if decision in (None, "retry"):
             return self._lanes.read_again(lane, record)
         lane.spilled = record[1] + 1
@@ -411,7 +433,7 @@ class _Frame:
             lane.held_by = self._generation
         lane.quarantined, lane.deaths = False, 0
         self._lanes.answered(lane, record)
-        if lane.held or lane.answers:
+        if (lane.held or lane.answers) and type(outcome) is not NotRun:
             lane.answers.append((record, outcome))
         else:
             self._outcomes.one(lane.partition, record, outcome)

@@ -29,8 +29,8 @@ class Output(msgspec.Struct, eq=False):
     """Partition of the topic; -1 leaves it to the key."""
     timestamp: int = 0
     """Milliseconds since the epoch; 0 is now."""
-    waited: bool = False
-    """Its topic refused writes, and somebody was told that it has to wait."""
+    awaited: bool = False
+    """Somebody was told that it has to wait, and is told of its acknowledgement."""
 
     @property
     def size(self) -> int:

@@ -26,6 +26,8 @@ class Partition(msgspec.Struct, eq=False):
     """Lanes at which the trigger stopped, under another configuration: they go on, before all others."""
     lanes: "dict[LaneId, Lane]" = msgspec.field(default_factory=dict)
     """That wait; the success path has none."""
+    named: dict[int, LaneId] = msgspec.field(default_factory=dict)
+    """The lanes of the messages in the open ranges of `restored` that were read since."""
     leader_epoch: int = -1
     """Of the last message read; -1 where it has none."""
     told: Position | None = None

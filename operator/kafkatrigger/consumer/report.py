@@ -11,7 +11,6 @@ from kafkatrigger.api.pod_status import PartitionStatus, PodStatus
 from kafkatrigger.consumer.breaker import Breaker
 from kafkatrigger.consumer.dispatcher import Dispatcher
 from kafkatrigger.consumer.lanes import Lanes
-from kafkatrigger.consumer.offsets import BLOCKED
 from kafkatrigger.consumer.outcomes import Outcomes
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.runtime_link import RuntimeLink
@@ -36,7 +35,7 @@ def status(parts: Parts, source: Source | None, problem: Problem, crowded: int, 
     """The document; `problem` is the reason that applies and its message, `crowded` how many partitions are stopped."""
     config, outbox = parts.config, parts.outcomes.outbox
     reason, message = problem
-    blocked = Counter(lane.partition for lane in parts.lanes.blocked if lane.state == BLOCKED)
+    blocked = Counter(lane.partition for lane in parts.lanes.blocked)
     return PodStatus(
         trigger=f"{config.namespace}/{config.name}",
         ready=reason == pod_status.CONSUMING,
@@ -131,7 +130,8 @@ def _retention_warning(source: Source | None, lanes: Lanes, lost: int) -> str:
         return f"retention removed {lost} offsets that blocked keys waited at: what was there is lost"
     if source is None:
         return ""
-    near = sorted({lane.partition.name for lane in lanes.blocked if source.is_near_removal(lane.partition, lane.first)})
+    waiting = lanes.blocked | lanes.stopped
+    near = sorted({lane.partition.name for lane in waiting if source.is_near_removal(lane.partition, lane.first)})
     if not near:
         return ""
     return (

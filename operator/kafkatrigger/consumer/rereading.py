@@ -173,4 +173,5 @@ class Rereader:
         self.lost += low - going.at
         for lane in going.lanes.values():
             if lane.spilled is not None and lane.spilled < low:
-                lane.spilled, lane.attempts, lane.decision = low, 0, None
+                lane.spilled, lane.decision = low, None
+                lane.tried = {offset: attempts for offset, attempts in lane.tried.items() if offset >= low}

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 from confluent_kafka import Consumer, KafkaException, TopicPartition
+from msgspec.structs import replace
 
 from kafkatrigger.api.start_policy import StartPolicy
 from kafkatrigger.consumer import offsets
@@ -17,7 +18,6 @@ from kafkatrigger.consumer.offsets import (
     STOPPED,
     LaneId,
     Origin,
-    Parked,
     Position,
     decode_metadata,
     encode_metadata,
@@ -109,10 +109,7 @@ def _committed(at: TopicPartition, policy: Policy, topic_id: bytes) -> Partition
 
 def _without_stops(position: Position) -> Position:
     """With another configuration a stop has ended: the message that caused it is tried anew."""
-    parked = [
-        Parked(each.lane, each.offset, each.until, 0, RETRYING) if each.state == STOPPED else each
-        for each in position.parked
-    ]
+    parked = [replace(each, attempts=0, state=RETRYING) if each.state == STOPPED else each for each in position.parked]
     return Position(position.watermark, position.bound, position.open, parked)
 
 

@@ -23,14 +23,17 @@ class Stopping:
         """The text of the file."""
         self._ignored: set[str] = set()
         """Texts that were resumed from: the operator may tell of a stop when it is over."""
-        self._found: dict[Lane, str] = {}
+        self._first: Lane | None = None
+        self._text = ""
+        """Of the stop at that lane: it says when, and stays the same."""
 
     @property
     def own(self) -> str:
         """The text of the stop in a partition of this pod; empty where there is none."""
-        lanes = blocked.stopped(self._lanes)
-        self._found = {lane: self._found.get(lane) or _text(lane) for lane in lanes}
-        return next(iter(self._found.values()), "")
+        first = min(self._lanes.stopped, key=blocked.place, default=None)
+        if first is not self._first:
+            self._first, self._text = first, _text(first) if first else ""
+        return self._text
 
     @property
     def point(self) -> str:
@@ -70,4 +73,4 @@ def _text(lane: Lane) -> str:
     error_class = lane.failure.error_class if lane.failure else "before this pod started"
     partition = lane.partition
     now = round((lane.blocked_at or time.time()) * 1000)
-    return stop.StopPoint(partition.topic, partition.number, lane.blocked_offset, now, error_class).text()
+    return stop.StopPoint(partition.topic, partition.number, lane.stopped_at, now, error_class).text()

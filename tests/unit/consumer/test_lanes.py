@@ -122,13 +122,73 @@ def test_what_has_no_room_stays_in_the_log() -> None:
     assert lane.parked(100) == Parked(7, 0, 100, 0, RETRYING)
 
 
-def test_attempts_used_up_are_never_left_to_the_log() -> None:
+def test_attempts_of_what_has_no_room_are_remembered() -> None:
     world = World(memory=50)
     lane = world.lane()
     world.lanes.put(lane, record(3, attempt=4, size=20))
     for offset in (0, 5, 6):
         world.lanes.put(lane, record(offset, size=20))
-    assert [(each[1], each[3]) for each in lane.records] == [(0, 1), (3, 4)]
+    assert [each[1] for each in lane.records] == [0]
+    assert (lane.spilled, lane.tried) == (3, {3: 3})
+    world.lanes.put(lane, record(7, attempt=2, size=20))
+    assert lane.tried == {3: 3, 7: 1}
+
+
+def test_attempts_of_what_is_behind_a_blocked_message_are_remembered(world: World) -> None:
+    """An innocent before a suspect runs again, and fails for good."""
+    lane = world.lane()
+    world.lanes.put(lane, record(6, attempt=3))
+    world.lanes.block(lane, record(5, attempt=4), FAILED, BLOCKED, 1.0)
+    assert lane.tried == {5: 4, 6: 2}
+    world.lanes.unblock(lane, "retry")
+    assert lane.tried == {6: 2}
+
+
+def test_attempts_told_by_a_commit_outlast_an_earlier_message_that_is_spilled() -> None:
+    world = World(memory=50)
+    world.partition = partition(Position(5, 50, [], [Parked(7, 5, 50, 2, RETRYING)]))
+    world.lanes.restore(world.partition)
+    lane = world.partition.lanes[7]
+    for offset in (0, 1, 2):
+        world.lanes.put(lane, record(offset, size=20))
+    assert (lane.spilled, lane.tried) == (1, {5: 2})
+
+
+def test_a_commit_names_the_message_that_used_up_attempts(world: World) -> None:
+    """An innocent before a suspect was put back."""
+    lane = world.lane()
+    world.lanes.put(lane, record(5, attempt=3))
+    world.lanes.put(lane, record(2))
+    assert lane.parked(100) == Parked(7, 5, 100, 2, RETRYING, 2)
+
+
+def test_a_lane_stopped_by_a_commit_remembers_where_when_an_earlier_message_is_open(world: World) -> None:
+    world.partition = partition(Position(2, 50, [(2, 3)], [Parked(7, 5, 50, 4, BLOCKED)]))
+    world.lanes.restore(world.partition)
+    lane = world.partition.lanes[7]
+    world.lanes.put(lane, record(2))
+    assert (lane.stopped_at, lane.spilled) == (5, 2)
+    assert lane.parked(50) == Parked(7, 5, 50, 4, BLOCKED, 2)
+    world.lanes.unblock(lane, "retry")
+    assert lane.tried == {}
+
+
+def test_a_lane_that_blocks_is_not_read_again(world: World) -> None:
+    """One that a commit told of waits for that, and an earlier message of it, still open, fails for good meanwhile."""
+    world.partition = partition(Position(5, 50, [], [Parked(7, 5, 50, 0, RETRYING)]))
+    world.lanes.restore(world.partition)
+    lane = world.partition.lanes[7]
+    world.lanes.block(lane, record(3), FAILED, BLOCKED, 1.0)
+    assert (lane.spilled, world.lanes.outside) == (3, set())
+
+
+def test_a_lane_of_a_commit_gets_to_know_its_key(world: World) -> None:
+    """By which its worker knows it, which holds the lane until it is told that it goes on."""
+    world.partition = partition(Position(5, 50, [], [Parked(7, 5, 50, 0, RETRYING)]))
+    world.lanes.restore(world.partition)
+    lane = world.partition.lanes[7]
+    world.lanes.put(lane, record(3))
+    assert lane.key == b"k"
 
 
 def test_lanes_of_a_commit_begin_outside_memory() -> None:
@@ -138,7 +198,7 @@ def test_lanes_of_a_commit_begin_outside_memory() -> None:
     world.lanes.restore(world.partition)
     lanes = world.partition.lanes
     assert world.lanes.outside == {lanes[7]}
-    assert world.lanes.blocked == {lanes[8], lanes[PARTITION]}
+    assert (world.lanes.blocked, world.lanes.stopped) == ({lanes[8]}, {lanes[PARTITION]})
     assert [lane.parked(20) for lane in lanes.values()] == parked
 
 

@@ -115,9 +115,9 @@ def test_attempts_of_a_message_that_was_not_read_yet_are_not_forgotten(
 ) -> None:
     """After a restart a lane may begin above the first message that is still open."""
     rereader, lane, partition, offsets = delivered
-    partition.end, lane.attempts, lane.restored_until = 2, 3, 5
+    partition.end, lane.tried, lane.restored_until = 2, {4: 3}, 5
     rereader.step()
-    assert (rereader.busy, lane.spilled, lane.attempts) == (False, 4, 3)
+    assert (rereader.busy, lane.spilled, lane.tried) == (False, 4, {4: 3})
     partition.end = 5
     rereader.step()
     _Client.says = [_Message(4)]
