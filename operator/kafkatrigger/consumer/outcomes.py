@@ -138,8 +138,8 @@ class Outcomes:
             self.outbox.acknowledged["succeeded" if answers else "filtered"] += 1
             return
         common = self._response_headers(partition, record)
-        for number, answer in enumerate(answers, 1):
-            self.outbox.write(
+        self.outbox.write(
+            *[
                 Output(
                     partition=partition,
                     source=record,
@@ -150,7 +150,9 @@ class Outcomes:
                     outcome="succeeded" if number == len(answers) else "",
                     target=-1 if answer.partition is None else answer.partition,
                 )
-            )
+                for number, answer in enumerate(answers, 1)
+            ]
+        )
 
     def _response_headers(self, partition: Partition, record: Record) -> Headers:
         """The headers asked for; the trace goes on in any case."""
@@ -213,8 +215,8 @@ class Outcomes:
         """Its topic will never take this record: the message has failed, and a dead letter becomes a mere reference."""
         if output.outcome == "dead_lettered":
             return dead_letter.reference(output)
-        size = len(output.value or b"")
-        message = f"the response of {size} bytes was refused by the topic {output.topic}: {error.str()}"
+        what = f"the response of {len(output.value or b'')} bytes" if output.several is None else "one of the responses"
+        message = f"{what} was refused by the topic {output.topic}: {error.str()}"
         failed = Failed("ResponseRefused", error.name(), message, True)
         if self._config.on_failure == "DeadLetter":
             return self._dead_letter(output.partition, output.source, failed)
