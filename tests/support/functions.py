@@ -143,6 +143,7 @@ def _sleep(message: Message) -> Any:
 
 _ACTIONS: dict[str, Any] = {
     "echo": lambda message: message.value,
+    "when": lambda message: message.timestamp,
     "raise": _raise,
     "permanent": _permanent,
     "fail-until": _fail_until,

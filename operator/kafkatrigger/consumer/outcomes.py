@@ -22,6 +22,7 @@ from kafkatrigger.consumer.offsets import BLOCKED, PARTITION, STOPPED, LaneId
 from kafkatrigger.consumer.outbox import Callbacks, Outbox
 from kafkatrigger.consumer.output import Output, Plain
 from kafkatrigger.consumer.partition import Partition
+from kafkatrigger.kafka.letters import unmarked
 
 log = logging.getLogger(__name__)
 
@@ -155,13 +156,13 @@ class Outcomes:
         )
 
     def _response_headers(self, partition: Partition, record: Record) -> Headers:
-        """The headers asked for; the trace goes on in any case."""
-        source = record[6] or []
+        """The headers asked for; the trace goes on in any case. Of a redrive nobody else learns: the message is what it was."""
+        source, place = unmarked(record[6] or []) if partition.is_redrive else (record[6] or [], [])
         if self._config.response_headers == "None":
             return [header for header in source if header[0] == "traceparent"]
         if self._config.response_headers == "Source":
             return source
-        return [*source, *dead_letter.source_headers(partition, record)]
+        return [*source, *(place or dead_letter.source_headers(partition, record))]
 
     # Failures
 
