@@ -22,7 +22,11 @@ def test_no_sign_of_a_redrive_leaves_the_trigger(broker: HostBroker, topics: Top
         source = topics.create(1)
         group = f"g.{source}"
         topics.create_named(redrive_topic(group), 1)
-        copies = [(b"k", action("when", n=1)), (b"k", action("raise", n=2)), (b"k", action("fail-until", n=3, attempt=2))]
+        copies = [
+            (b"k", action("when", n=1)),
+            (b"k", action("raise", n=2)),
+            (b"k", action("fail-until", n=3, attempt=2)),
+        ]
         topics.produce(redrive_topic(group), copies, headers=_copy_headers(source))
         response = {"topic": f"{source}.out", "headers": policy}
         with Pod(spec(broker, source, source={"groupId": group}, response=response)) as pod:
