@@ -12,6 +12,9 @@ Id = tuple[str, int, int]
 """Topic, partition, offset."""
 
 
+LARGE = ("large", "mixed")
+"""Plans of messages whose results are refused."""
+
 SHORTEST_DELAY = 0.018
 """Seconds before the second attempt, with all the jitter that there may be."""
 
@@ -51,7 +54,7 @@ class Known:
     @property
     def expected(self) -> int:
         """How many results it has."""
-        return 3 if self.plan == "several" else 1
+        return 3 if self.plan in ("several", "mixed") else 1
 
     def is_terminal(self, responds: bool) -> bool:
         written = len(self.responses) == self.expected if responds else self.succeeded
@@ -211,7 +214,7 @@ class History:
         if message.given_up or (message.responses if number < 0 else message.dead_letters):
             return
         # What a topic refused becomes a dead letter later than others; what somebody decided may be forgotten in a crash.
-        if message.lane < -1 or not is_first or place in self.lost or message.plan == "large" or message.forgiven:
+        if message.lane < -1 or not is_first or place in self.lost or message.plan in LARGE or message.forgiven:
             return
         where = topic, place, message.lane
         at = message.id[2] * 10 + max(number, 0)

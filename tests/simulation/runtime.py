@@ -1,7 +1,8 @@
 """A runtime in memory that keeps the contract of the frames, and workers that fail as the messages' plans say.
 
-A plan is the value of a message: ok, filter, several, large (a response that its topic refuses), permanent, fail, timeout
-or crash (each for ever), or one of these with a number: so many times, and then it is ok. `down` ends the whole runtime.
+A plan is the value of a message: ok, filter, several, large (a response that its topic refuses), mixed (it refuses
+the second of three), permanent, fail, timeout or crash (each for ever), or one of these with a number: so many times, and
+then it is ok. `down` ends the whole runtime.
 """
 
 import random
@@ -25,7 +26,7 @@ from kafkatrigger.api.frames import (
 )
 from kafkatrigger.consumer.runtime_link import Event, RuntimeJoined, WorkerAnswered, WorkerAttached, WorkerGone
 from tests.simulation.clock import Clock
-from tests.simulation.history import History, Id
+from tests.simulation.history import LARGE, History, Id
 
 Lane = tuple[str, int, bytes | None]
 TIMEOUT = 0.3
@@ -270,6 +271,9 @@ class Runtime:
             return None
         if name == "several":
             return Outputs([Output(f"{where}/{number}/several".encode()) for number in range(3)])
+        if name == "mixed":
+            shapes = enumerate(["several", "large", "several"])
+            return Outputs([Output(f"{where}/{number}/{shape}".encode()) for number, shape in shapes])
         return f"{where}/0/{name}".encode()
 
     # The link
@@ -307,7 +311,7 @@ class Runtime:
         else:
             message.succeeded = True
             # Its topic refuses it, which may be a failure of the message.
-            message.given_up = message.given_up or (self._on_failure == "Skip" and job.plan == "large")
+            message.given_up = message.given_up or (self._on_failure == "Skip" and job.plan in LARGE)
         if is_final and isinstance(event, WorkerAnswered):
             self.history.resolved(self.pod, job.epoch, job.id)
 

@@ -37,7 +37,7 @@ from kafkatrigger.consumer.start import Policy
 from kafkatrigger.kafka import topics
 from tests.simulation.broker import DEAD_LETTERS, RESPONSES, Broker, GroupConsumer, Killed, Produced, Producer, Reader
 from tests.simulation.clock import Clock
-from tests.simulation.history import BrokenPromiseError, History
+from tests.simulation.history import LARGE, BrokenPromiseError, History
 from tests.simulation.runtime import Runtime
 
 REST = 300.0
@@ -51,7 +51,7 @@ BATCH = 500
 PLANS = (
     *["ok"] * 30,
     *["filter", "several"] * 3,
-    *["fail-1", "fail-2", "permanent", "fail", "crash-1", "crash", "timeout-1", "timeout", "large", "down-1"],
+    *["fail-1", "fail-2", "permanent", "fail", "crash-1", "crash", "timeout-1", "timeout", "large", "mixed", "down-1"],
 )
 
 
@@ -317,7 +317,7 @@ class World:
         for _ in range(count):
             gap = self.rng.choice([0, 0, 0, 1, 5])
             plan = self.rng.choice(self._plans)
-            if plan == "large" and self.config.on_failure in ("Block", "Stop"):
+            if plan in LARGE and self.config.on_failure in ("Block", "Stop"):
                 plan = "ok"  # it would block behind later messages that ran already
             self.broker.append(self.rng.choice(places), self.rng.choice(self._keys), plan, gap)
         for place in places:

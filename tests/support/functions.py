@@ -136,6 +136,14 @@ def _kill_runtime(_: Message) -> Any:
     time.sleep(3600)
 
 
+def _hog(_: Message) -> Any:
+    """Takes memory until somebody ends it."""
+    taken = []
+    while True:
+        taken.append(b"x" * 4_000_000)
+        time.sleep(0.005)
+
+
 def _sleep(message: Message) -> Any:
     time.sleep(message.value["seconds"])
     return message.value
@@ -143,6 +151,7 @@ def _sleep(message: Message) -> Any:
 
 _ACTIONS: dict[str, Any] = {
     "echo": lambda message: message.value,
+    "when": lambda message: message.timestamp,
     "raise": _raise,
     "permanent": _permanent,
     "fail-until": _fail_until,
@@ -157,6 +166,7 @@ _ACTIONS: dict[str, Any] = {
     "several": lambda message: [Result(index) for index in range(message.value["count"])],
     "elsewhere": lambda message: Result(message.value, key="elsewhere", headers=[("h", b"1")], partition=0),
     "kill-runtime": _kill_runtime,
+    "hog": _hog,
     "large": lambda message: "x" * message.value["size"],
     "sleep": _sleep,
 }

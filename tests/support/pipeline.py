@@ -32,7 +32,13 @@ FUNCTIONS = Path(__file__).parent
 class Pod:
     """One consumer process and its runtime process."""
 
-    def __init__(self, spec: dict[str, Any], name: str | None = None, functions: Path = FUNCTIONS) -> None:
+    def __init__(
+        self,
+        spec: dict[str, Any],
+        name: str | None = None,
+        functions: Path = FUNCTIONS,
+        memory_limit: int | None = None,
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="kafkatrigger-pod-"))
         parsed = KafkaTriggerSpec.model_validate(spec)
         self.config = consumer_config("tests", name or f"t{uuid.uuid4().hex[:8]}", parsed)
@@ -45,12 +51,16 @@ class Pod:
             POD_UID: uuid.uuid4().hex,
         }
         self._workers = parsed.runtime.workers
+        self._memory_limit = memory_limit
         (self._port,) = free_ports(1)
         self.runtime = self._runtime()
         self.consumer = self._consumer()
 
     def _runtime(self) -> subprocess.Popen[bytes]:
-        return self._start("kafkatrigger.runtime", "--socket", str(self.socket), "--workers", str(self._workers))
+        limit = ["--memory-limit", str(self._memory_limit)] if self._memory_limit else []
+        return self._start(
+            "kafkatrigger.runtime", "--socket", str(self.socket), "--workers", str(self._workers), *limit
+        )
 
     def _consumer(self) -> subprocess.Popen[bytes]:
         arguments = (

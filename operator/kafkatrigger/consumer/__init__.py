@@ -5,5 +5,6 @@ answer, and commits. Around it: `source` (assignment, positions), `membership` (
 group or not), `start` (where a partition starts), `dispatcher`
 (which worker gets what, and what came back), `lanes` and `retry` (keys that wait; pure), `offsets` (what may be committed;
 pure), `outbox` (acknowledged writes), `dead_letter` (their form; pure), `runtime_link` (sockets to the runtime),
-`health`, `metrics` and `http` (what the pod says about itself), `control` (what people decide about).
+`health`, `metrics` and `http` (what the pod says about itself), `control` (what people decide about), `process` and
+`signals` (its beginning and its end).
 """

@@ -1,111 +1,13 @@
-"""Runs a consumer: `python -m kafkatrigger.consumer --config FILE`."""
+"""Runs a consumer: `python -m kafkatrigger.consumer --config FILE`.
 
-import argparse
-import gc
-import logging
-import os
-import signal
-import sys
-import threading
-from collections.abc import Callable
-from pathlib import Path
+A pod may be asked to end while it starts, and what it imports takes a second: so that is heard before anything else.
+"""
 
-import msgspec
-import xxhash
-from confluent_kafka import KafkaError, KafkaException
+from kafkatrigger.consumer import signals
 
-from kafkatrigger.api import logs, pod_status, start_policy
-from kafkatrigger.api.consumer_config import CONFIG_PATH, CONTROL_SOCKET, RUNTIME_SOCKET, STATUS_PORT, ConsumerConfig
-from kafkatrigger.api.pod_status import PodStatus
-from kafkatrigger.api.stop import REVISION_VARIABLE
-from kafkatrigger.consumer import http, metrics, ports
-from kafkatrigger.consumer.control import Control
-from kafkatrigger.consumer.engine import Engine
-from kafkatrigger.consumer.health import Health
-from kafkatrigger.consumer.start import Policy
+signals.listen()
 
-log = logging.getLogger("kafkatrigger.consumer")
-
-
-def main() -> None:
-    """Consumes until SIGTERM or SIGINT."""
-    options = _options()
-    logs.configure()
-    try:
-        config = msgspec.json.decode(options.config.read_bytes(), type=ConsumerConfig)
-        start = start_policy.from_environment(os.environ, config.partition_timestamps)
-    except (OSError, msgspec.DecodeError) as error:
-        sys.exit(f"the configuration {options.config} cannot be used: {error}")
-    health = Health(f"{config.namespace}/{config.name}", config.group_id)
-    server = http.serve(health, metrics.registry(health), options.port)
-    log.info(
-        "consuming %s as group %s; status at port %d",
-        ", ".join(config.topics),
-        config.group_id,
-        server.server_address[1],
-    )
-    _tune_garbage_collection()
-    try:
-        policy = Policy(start, config.redrive_topic, _revision(options.config))
-        engine = Engine(config, ports.real(config, policy, options.socket), health, Control(options.control))
-        _on_signal(engine.stop)
-        engine.run()
-    except KafkaException as error:
-        if error.args[0].code() != KafkaError._INVALID_ARG:
-            raise
-        _wait_for_other_options(health, error.args[0].str())
-    server.shutdown()
-
-
-def _revision(config: Path) -> int:
-    """Stands for the trigger's spec in commits: a stop ends when it changes."""
-    return xxhash.xxh3_64_intdigest(os.environ.get(REVISION_VARIABLE, "").encode() or config.read_bytes())
-
-
-def _on_signal(stop: Callable[[], None]) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop())
-
-
-def _wait_for_other_options(health: Health, words: str) -> None:
-    """The client takes no such combination of options. Ending would make a crash loop; other options come with another pod."""
-    message = f"the Kafka client refuses the options ({words}): correct spec.kafka.options or spec.source.options"
-    log.error("%s", message)
-    health.publish(PodStatus(health.status.trigger, False, pod_status.OPTIONS_REFUSED, message, health.status.group_id))
-    stopped = threading.Event()
-    _on_signal(stopped.set)
-    while not stopped.wait(1):
-        health.tick()
-
-
-def _tune_garbage_collection() -> None:
-    """Messages make no cycles: looking for some after every few hundred of them is the work of the default."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="kafkatrigger.consumer", description="Consumes the topics of one KafkaTrigger."
-    )
-    parser.add_argument(
-        "--config",
-        type=Path,
-        default=Path(CONFIG_PATH),
-        help="configuration written by the operator (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--socket", type=Path, default=Path(RUNTIME_SOCKET), help="socket of the runtime (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--control", type=Path, default=Path(CONTROL_SOCKET), help="socket for people's requests (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--port", type=int, default=STATUS_PORT, help="port of /status, /metrics and the probes (default: %(default)s)"
-    )
-    return parser.parse_args()
-
+from kafkatrigger.consumer.process import main  # noqa: E402 - it imports all the rest
 
 if __name__ == "__main__":
     main()

@@ -299,7 +299,7 @@ class Dispatcher:
         if not self.in_flight:
             self.is_solitary = False
             if self._solitary and left > 0:
-                yield from self._departures_of_suspects()
+                yield from self._departures_of_suspects(left)
         if self._solitary or self.is_solitary:
             return
         for number, worker in enumerate(self.workers):
@@ -313,37 +313,50 @@ class Dispatcher:
             if worker.attached and worker.released:
                 yield number, self._depart(worker, Chunk([], [], 0), True)
 
-    def _departures_of_suspects(self) -> Iterator[tuple[int, Batch]]:
-        """The next group that is to run with nothing else under way anywhere."""
+    def _departures_of_suspects(self, left: int) -> Iterator[tuple[int, Batch]]:
+        """Of the next group that is to run with nothing else under way anywhere."""
         number = self._idlest()
         worker = self.workers[number]
         while worker.attached and self._solitary and not self.is_solitary:
-            chunk = self._take_suspects(worker, self._solitary.popleft())
+            chunk = self._take_suspects(worker, self._solitary, min(left, self._max_in_flight))
             if chunk.records:
                 self.is_solitary = True
                 yield number, self._depart(worker, chunk, True)
 
     def _next(self, worker: Worker, left: int) -> tuple[Chunk | None, bool]:
         """What goes to this worker next, and whether that waited in lanes; what waited goes first."""
+        room = min(left, self._max_in_flight - self.in_flight)
+        if room <= 0:
+            return None, False
         if self._lanes.is_one_first:
             return self._take_foremost(worker), True
         if worker.suspects:
-            return (None if worker.in_flight else self._take_suspects(worker, worker.suspects.popleft())), True
-        room = min(FRAME_RECORDS, worker.window - worker.in_flight, self._max_in_flight - self.in_flight, left)
+            return (None if worker.in_flight else self._take_suspects(worker, worker.suspects, room)), True
+        room = min(room, FRAME_RECORDS, worker.window - worker.in_flight)
         if room <= 0:
             return None, False
         if worker.lanes:
             return self._take_lanes(worker, room), True
         return (self._take_backlog(worker, room) if worker.backlog else None), False
 
-    def _take_suspects(self, worker: Worker, group: Sequence[Lane]) -> Chunk:
-        lanes = [lane for lane in group if not lane.partition.revoked]
-        taken = [(lane, self._lanes.take_quarantined(lane)) for lane in lanes]
-        for lane, records in taken:
-            if not records:  # it blocked meanwhile, at an earlier message
+    def _take_suspects(self, worker: Worker, groups: deque[list[Lane]], room: int) -> Chunk:
+        """As much of the first group as may be sent: the rest is a group of its own, which waits for this one."""
+        group = list(self._still_suspect(groups.popleft()))
+        firsts = [lane.records[0] for lane in group]
+        count = _fitting(firsts, min(room, FRAME_RECORDS, len(firsts)))
+        if group[count:]:
+            groups.appendleft(group[count:])
+        return self._from_lanes(worker, [(lane, self._lanes.take_quarantined(lane)) for lane in group[:count]])
+
+    def _still_suspect(self, group: Sequence[Lane]) -> Iterator[Lane]:
+        for lane in group:
+            if lane.partition.revoked:
+                continue
+            if lane.records:
+                yield lane
+            else:  # it blocked meanwhile, at an earlier message
                 lane.quarantined = False
                 self._lanes.consider(lane)
-        return self._from_lanes(worker, taken)
 
     def _take_foremost(self, worker: Worker) -> Chunk | None:
         """The first message of a lane that goes before all else."""

@@ -17,7 +17,7 @@ from kafkatrigger.consumer.fitting import Said, admissible, said
 from kafkatrigger.consumer.journal import Journal
 from kafkatrigger.consumer.offsets import Position
 from kafkatrigger.consumer.outbox import Callbacks, Committer, Connections, Outbox
-from kafkatrigger.consumer.output import Output, Plain, live, live_outputs
+from kafkatrigger.consumer.output import Entry, Output, Plain, live, live_outputs, outputs_of
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.probe import Report
 from kafkatrigger.consumer.source import Positions
@@ -87,7 +87,7 @@ class ExactlyOnce(Outbox):
             self._abort()
         if self._transaction.is_ready() and not self._is_unknown:
             self._renew()
-            if self._groups and not self._journal.records:
+            if self._is_time_for_group():
                 self._write_group()
             self._write_pending()
 
@@ -101,7 +101,7 @@ class ExactlyOnce(Outbox):
         """As everywhere: it begins to commit the open transaction, and a later call or `pump` sees the end."""
         deadline = time.monotonic() + COMMIT_BUDGET
         while True:
-            if self._groups and not self._journal.records and self._transaction.is_ready():
+            if self._is_time_for_group() and self._transaction.is_ready():
                 self._write_group()
             is_done = self._advance(source, positions)
             if not self._groups and (is_done or not self._is_group):
@@ -273,10 +273,11 @@ class ExactlyOnce(Outbox):
 
     def _is_torn(self) -> bool:
         """Whether a message has records in the transaction and more to come: they must be in one."""
-        if not self._pending or not self._journal.entries:
-            return False
-        first, last = self._pending[0], self._journal.entries[-1]
-        return isinstance(first, Output) and isinstance(last, Output) and first.source is last.source
+        waiting = self._groups[0] if self._groups else self._pending
+        return bool(self._journal.entries and waiting) and _is_of_one(self._journal.entries[-1], waiting[0])
+
+    def _is_time_for_group(self) -> bool:
+        return bool(self._groups) and (not self._journal.entries or self._is_torn())
 
     def _finish(self) -> bool:
         ending = self._transaction.ending()
@@ -319,6 +320,8 @@ class ExactlyOnce(Outbox):
 
     def _sort_out(self, journal: Journal, was_group: bool, error: KafkaError | None) -> None:
         outputs, failures = journal.judged()
+        while outputs and self._pending and _is_of_one(outputs[-1], self._pending[0]):  # or they would be in two
+            outputs += outputs_of([self._pending.popleft()])
         alive = live_outputs(outputs)
         reasons = [each for each in failures if not each[0].partition.revoked and not verdicts.is_consequence(each[1])]
         if not reasons and error is not None and not verdicts.is_of_member(error):
@@ -356,6 +359,11 @@ class ExactlyOnce(Outbox):
 def _floor(partition: Partition) -> int:
     """Below this, messages may be terminal by a commit: none may say less."""
     return partition.committed.bound if partition.committed is not None else 0
+
+
+def _is_of_one(entry: Entry, other: Entry) -> bool:
+    """Whether they answer the same message."""
+    return isinstance(entry, Output) and isinstance(other, Output) and entry.source is other.source
 
 
 def _is_stored(commit: _Commit, stored: tuple[int, str]) -> bool:

@@ -14,6 +14,7 @@ from kafkatrigger.consumer.dispatcher import Chunk
 from kafkatrigger.consumer.offsets import lane_of
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.sizes import headers_size, sizes
+from kafkatrigger.kafka.letters import first_timestamp, headers_of
 
 
 def runs(messages: Sequence[Message]) -> Iterator[list[Message] | Message]:
@@ -60,7 +61,11 @@ def take(partition: Partition, run: list[Message], index: int, ordering: Orderin
     keys = [message.key() for message in run]
     values = [message.value() for message in run]
     headers = [message.headers() for message in run]
-    times = [message.timestamp()[1] for message in run]
+    times = (
+        [timestamp(partition, message) for message in run]
+        if partition.is_redrive
+        else [message.timestamp()[1] for message in run]
+    )
     records: list[Record] = list(zip(repeat(index), offsets, times, repeat(1), keys, values, headers))
     plain = headers.count(None) == len(headers)
     try:
@@ -70,6 +75,12 @@ def take(partition: Partition, run: list[Message], index: int, ordering: Orderin
     except TypeError:  # a tombstone, or no key
         size = sizes(records)
     return Chunk([partition], records, size, plain)
+
+
+def timestamp(partition: Partition, message: Message) -> int:
+    """When the message came to be, in milliseconds since the epoch: of a copy of a dead letter, its first time."""
+    written: int = message.timestamp()[1]
+    return (partition.is_redrive and first_timestamp(headers_of(message))) or written
 
 
 def _is_wanted(partition: Partition, offset: int, key: bytes | None, ordering: Ordering) -> bool:

@@ -21,6 +21,8 @@ class Limits:
         self._due = dict.fromkeys(wanted, 0.0)
         self._asked: dict[str, topics.Settings] = {}
         self._known: dict[str, int] = {}
+        self.heard = False
+        """Each topic was answered for once, if only that nobody says: what is written before may be written in vain."""
 
     def pump(self, now: float) -> None:
         """Asks what is due, and takes what was answered."""
@@ -32,15 +34,16 @@ class Limits:
             if limit is not None:
                 self._known[topic] = limit
             self._due[topic] = float("inf") if limit is not None else now + ASK_AGAIN
+        self.heard = self.heard or all(self._due.values())
 
     def doubt(self, topic: str) -> None:
         """A record was too large for the topic: what is known of it may be old."""
         self._due[topic] = min(self._due.get(topic, float("inf")), time.monotonic() + ASK_PAUSE)
 
     def refuses(self, output: Output) -> int | None:
-        """The topic's limit, if it would refuse the record even alone."""
+        """The topic's limit, if it would refuse the record, or another of its message, even alone."""
         limit = self._known.get(output.topic)
-        return limit if limit is not None and output.wire_size > limit else None
+        return limit if limit is not None and output.needed > limit else None
 
     def admits(self, plain: Plain) -> bool:
         """Whether none of them can be too large; seen without looking at each."""

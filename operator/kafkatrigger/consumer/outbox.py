@@ -4,7 +4,8 @@ A message is terminal once what it led to is acknowledged. Acknowledgements need
 reported, and whatever was produced before a completed flush (or transaction) without one is acknowledged.
 
 An error names a batch, not a culprit: a record that was too large fails its innocent neighbours. So the size is checked
-before, what failed for another reason is written again in parts, and only what fails alone is refused.
+before, what failed for another reason is written again in parts, and only what fails alone is refused: one message, with
+all that answers it.
 
 A record is always in one place: pending, in the journal (handed to the client), in a group (to be written alone), or
 held (its topic refuses writes)::
@@ -37,7 +38,7 @@ from kafkatrigger.consumer.histogram import Histogram
 from kafkatrigger.consumer.holding import Holding
 from kafkatrigger.consumer.journal import Journal
 from kafkatrigger.consumer.limits import Limits
-from kafkatrigger.consumer.output import Entry, Output, Plain, live, live_outputs, offsets_of
+from kafkatrigger.consumer.output import Entry, Output, Plain, live, live_outputs, offsets_of, tie
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.source import Positions
 from kafkatrigger.consumer.verdicts import Failure
@@ -181,16 +182,17 @@ class Outbox(ABC):
     def respond(self, plain: Plain) -> None:
         """Writes the responses of the ordinary kind: the data path's inner loop."""
         self.bytes += plain.size
-        if self._pending or not self._is_open() or not self._is_ordinary(plain):
+        if self._pending or not self._may_write() or not self._is_ordinary(plain):
             self._pending.append(plain)
             self._write_pending()
         else:
             self._send_plain(plain)
 
-    def write(self, output: Output) -> None:
-        """Writes one record, behind those that already wait."""
-        self.bytes += output.size
-        self._pending.append(output)
+    def write(self, *outputs: Output) -> None:
+        """Writes what answers one message, behind those that already wait."""
+        tie(outputs)
+        self.bytes += sum([output.size for output in outputs])
+        self._pending.extend(outputs)
         self._write_pending()
 
     def drop_revoked(self) -> None:
@@ -216,6 +218,9 @@ class Outbox(ABC):
     def _is_open(self) -> bool:
         """Whether something may be written now."""
 
+    def _may_write(self) -> bool:
+        return self._limits.heard and self._is_open()
+
     def _is_ordinary(self, plain: Plain) -> bool:
         """Whether the responses need no look at each of them."""
         return plain.topic not in self._holding and self._limits.admits(plain)
@@ -238,7 +243,7 @@ class Outbox(ABC):
         return not isinstance(problem, BufferError)
 
     def _write_pending(self) -> None:
-        while self._pending and self._is_open():
+        while self._pending and self._may_write():
             entry = self._pending.popleft()
             if isinstance(entry, Output):
                 if not self._send(entry):
@@ -267,15 +272,17 @@ class Outbox(ABC):
 
     def _send(self, output: Output) -> bool:
         """Writes a record, or puts it where it has to wait; False where the client has no room for it."""
-        if output.topic in self._holding:
-            self._holding.hold(output)
-            return True
-        limit = self._limits.refuses(output)
-        if limit is not None:
-            why = f"{output.wire_size} bytes, and max.message.bytes of the topic is {limit}"
+        limit = self._limits.refuses(output) if output.is_first else None
+        if output.several is not None and output.several.refused:
+            self._drop(output)
+        elif limit is not None:
+            why = f"{output.needed} bytes, and max.message.bytes of the topic is {limit}"
             self._refuse(output, KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, why))
-            return True
-        return self._produce(output)
+        elif output.topic in self._holding:
+            self._holding.hold(output)
+        else:
+            return self._produce(output)
+        return True
 
     def _produce(self, output: Output) -> bool:
         """Hands the record to the client. Reports carry no headers, so such records are not told apart by content."""
@@ -346,20 +353,22 @@ class Outbox(ABC):
             return rest
         log.warning("%d of %d records failed (%s): they are written again in parts",
                     len(culprits), len(rest), culprits[0][1].str())  # fmt: skip
-        if was_group and len(rest) == 1:
-            self._refuse(*culprits[0])
-        else:
-            self._groups.extendleft(reversed(verdicts.split(rest, [output for output, _ in culprits])))
+        if was_group and rest[0].source is rest[-1].source:
+            culprit, error = culprits[0]
+            self._refuse(culprit, error)
+            return [output for output in rest if output is not culprit]  # to be dropped
+        self._groups.extendleft(reversed(verdicts.split(rest, [output for output, _ in culprits])))
         return []
 
     def _refuse(self, output: Output, error: KafkaError) -> None:
-        """The record failed alone."""
+        """The message failed alone; nothing more is written of what answers it."""
+        if output.several is not None:
+            output.several.refused = True
         instead = self._callbacks.refused(output, error)
-        self.bytes -= output.size
         if instead is None:
-            if output.awaited:
-                self._callbacks.settled(output)
+            self._drop(output)
             return
+        self.bytes -= output.size
         self.bytes += instead.size
         if instead is output:
             self._holding.refuse(output.topic, error, time.monotonic(), by_fault=True)
@@ -367,6 +376,12 @@ class Outbox(ABC):
         else:
             instead.awaited = output.awaited
             self._pending.appendleft(instead)
+
+    def _drop(self, output: Output) -> None:
+        """It is not written."""
+        self.bytes -= output.size
+        if output.awaited:
+            self._callbacks.settled(output)
 
     def _pump_common(self) -> None:
         now = time.monotonic()

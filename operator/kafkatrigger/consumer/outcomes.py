@@ -22,6 +22,7 @@ from kafkatrigger.consumer.offsets import BLOCKED, PARTITION, STOPPED, LaneId
 from kafkatrigger.consumer.outbox import Callbacks, Outbox
 from kafkatrigger.consumer.output import Output, Plain
 from kafkatrigger.consumer.partition import Partition
+from kafkatrigger.kafka.letters import unmarked
 
 log = logging.getLogger(__name__)
 
@@ -133,8 +134,8 @@ class Outcomes:
             self.outbox.acknowledged["succeeded" if answers else "filtered"] += 1
             return
         common = self._response_headers(partition, record)
-        for number, answer in enumerate(answers, 1):
-            self.outbox.write(
+        self.outbox.write(
+            *[
                 Output(
                     partition=partition,
                     source=record,
@@ -145,16 +146,18 @@ class Outcomes:
                     outcome="succeeded" if number == len(answers) else "",
                     target=-1 if answer.partition is None else answer.partition,
                 )
-            )
+                for number, answer in enumerate(answers, 1)
+            ]
+        )
 
     def _response_headers(self, partition: Partition, record: Record) -> Headers:
-        """The headers asked for; the trace goes on in any case."""
-        source = record[6] or []
+        """The headers asked for; the trace goes on in any case. Of a redrive nobody else learns: the message is what it was."""
+        source, place = unmarked(record[6] or []) if partition.is_redrive else (record[6] or [], [])
         if self._config.response_headers == "None":
             return [header for header in source if header[0] == "traceparent"]
         if self._config.response_headers == "Source":
             return source
-        return [*source, *dead_letter.source_headers(partition, record)]
+        return [*source, *(place or dead_letter.source_headers(partition, record))]
 
     # Failures
 
@@ -220,8 +223,8 @@ class Outcomes:
         """Its topic will never take this record: the message has failed, and a dead letter becomes a mere reference."""
         if output.outcome == "dead_lettered":
             return dead_letter.reference(output)
-        size = len(output.value or b"")
-        message = f"the response of {size} bytes was refused by the topic {output.topic}: {error.str()}"
+        what = f"the response of {len(output.value or b'')} bytes" if output.several is None else "one of the responses"
+        message = f"{what} was refused by the topic {output.topic}: {error.str()}"
         failed = Failed("ResponseRefused", error.name(), message, True)
         if self._config.on_failure == "DeadLetter":
             self._await(output)

@@ -1,6 +1,6 @@
 """What is written: records that answer messages, one by one or by the batch."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -12,6 +12,15 @@ MOST_OVERHEAD = 96
 """Bytes that a record without headers takes at most beside key and value, in a batch of its own."""
 
 _BATCH_HEADER = 61
+
+
+class Several(msgspec.Struct, eq=False):
+    """What the records of a message have in common that is answered by several."""
+
+    wire_size: int
+    """Of the largest of them."""
+    refused: bool = False
+    """One of them was: what is not written of them is not to be."""
 
 
 class Output(msgspec.Struct, eq=False):
@@ -31,6 +40,10 @@ class Output(msgspec.Struct, eq=False):
     """Milliseconds since the epoch; 0 is now."""
     awaited: bool = False
     """Somebody was told that it has to wait, and is told of its acknowledgement."""
+    several: Several | None = None
+    """None for one that answers its message alone."""
+    is_first: bool = True
+    """Of those of its message."""
 
     @property
     def size(self) -> int:
@@ -46,6 +59,19 @@ class Output(msgspec.Struct, eq=False):
         body = 3 + _field(self.key) + _field(self.value) + _varint(len(self.headers))  # attributes and two deltas of 0
         body += sum([_field(name.encode()) + _field(content) for name, content in self.headers])
         return _BATCH_HEADER + _varint(body) + body
+
+    @property
+    def needed(self) -> int:
+        """What its topic has to take, or the message cannot be answered: `wire_size` of the largest of its records."""
+        return self.wire_size if self.several is None else self.several.wire_size
+
+
+def tie(outputs: Sequence[Output]) -> None:
+    """These answer one message: all of them, or none."""
+    if len(outputs) > 1:
+        several = Several(max(output.wire_size for output in outputs))
+        for output in outputs:
+            output.several, output.is_first = several, output is outputs[0]
 
 
 class Plain(msgspec.Struct, eq=False):

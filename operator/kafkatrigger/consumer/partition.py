@@ -22,6 +22,8 @@ class Partition(msgspec.Struct, eq=False):
     origin: Origin
     restored: Position
     """What the commit said from which it started: of what lies below its bound, only what is open is run."""
+    is_redrive: bool = False
+    """Its messages are copies of dead letters."""
     resumed: frozenset[LaneId] = frozenset()
     """Lanes at which the trigger stopped, under another configuration: they go on, before all others."""
     lanes: "dict[LaneId, Lane]" = msgspec.field(default_factory=dict)

@@ -11,6 +11,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from kafkatrigger.api.frames import Ordering, Record
+from kafkatrigger.consumer import intake
 from kafkatrigger.consumer.lanes import Lane, Lanes
 from kafkatrigger.consumer.offsets import LaneId, lane_of
 from kafkatrigger.consumer.partition import Partition
@@ -126,7 +127,8 @@ class Rereader:
             return
         if not going.partition.restored.is_open(offset, lane_id):
             return
-        record: Record = (0, offset, message.timestamp()[1], 1, key, message.value(), message.headers())
+        when = intake.timestamp(going.partition, message)
+        record: Record = (0, offset, when, 1, key, message.value(), message.headers())
         goes_on = self._deliver(lane, record)
         going.reached[lane_id] = offset + 1
         if not goes_on:

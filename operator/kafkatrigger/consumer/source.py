@@ -351,7 +351,8 @@ class Source:
         self.rebalances += 1
         self._stopped.discard(partition)
         anew = Partition(
-            partition.topic, partition.number, 0, partition.origin, offsets.start(0), epoch=partition.epoch + 1
+            *(partition.topic, partition.number, 0, partition.origin, offsets.start(0), partition.is_redrive),
+            epoch=partition.epoch + 1,
         )
         self.partitions[(partition.topic, partition.number)] = anew
         return anew
@@ -387,6 +388,7 @@ class Source:
             (consumer.pause if self._paused else consumer.resume)(positions)
         for each in fresh:
             each.epoch = self.rebalances
+            each.is_redrive = each.topic == self._config.redrive_topic
             self.partitions[(each.topic, each.number)] = each
             self._restore(each)
         self.joined = True

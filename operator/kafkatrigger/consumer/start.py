@@ -103,7 +103,10 @@ def _committed(at: TopicPartition, policy: Policy, topic_id: bytes) -> Partition
         position = _without_stops(position)
     anew = Origin(origin.reason, topic_id or origin.topic_id, policy.config)
     return Partition(
-        at.topic, at.partition, position.resume_at, anew, position, resumed, told=position, committed=position
+        *(at.topic, at.partition, position.resume_at, anew, position),
+        resumed=resumed,
+        told=position,
+        committed=position,
     )
 
 

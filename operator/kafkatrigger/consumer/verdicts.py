@@ -92,15 +92,15 @@ def sentence(topic: str, error: KafkaError) -> str:
 def split(group: Sequence[Output], suspects: Sequence[Output]) -> list[list[Output]]:
     """The group in parts to be written one after another, in their order, so that each attempt says more than the last.
 
-    What stands before and behind all suspects is innocent; where that is nothing the group is halved.
+    What stands before and behind all suspects is innocent; where that is nothing the group is halved. A message is not.
     """
     blamed = set(map(id, suspects))
     places = [index for index, output in enumerate(group) if id(output) in blamed]
     first, end = (_start(group, places[0]), _end(group, places[-1] + 1)) if places else (0, len(group))
     if (first, end) == (0, len(group)):
         middle = len(group) // 2
-        # The records of a message stay together while they can.
-        first = next((each for each in (_start(group, middle), _end(group, middle)) if 0 < each < end), middle)
+        # The records of a message stay together.
+        first = next((each for each in (_start(group, middle), _end(group, middle)) if 0 < each < end), end)
     parts = [list(group[:first]), list(group[first:end]), list(group[end:])]
     return [part for part in parts if part]
 

@@ -25,6 +25,9 @@ _CLASS = "kafkatrigger.error.class"
 _MESSAGE = "kafkatrigger.error.message"
 _ATTEMPTS = "kafkatrigger.attempts"
 _OMITTED = "kafkatrigger.value.omitted"
+_PLACE = tuple(f"{_SOURCE}{name}" for name in ("topic", "partition", "offset", "timestamp"))
+_MARKS = (*_PLACE, REQUEST, LETTER)
+"""What a copy has behind the headers of its message."""
 
 
 def headers_of(message: Message) -> Headers:
@@ -87,6 +90,20 @@ def marked(headers: Headers, found: Letter, request: str) -> Headers:
     ]
 
 
+def unmarked(headers: Headers) -> tuple[Headers, Headers]:
+    """Of a copy, the headers of its message, and those of ours that say where that first came from; else all, and none."""
+    start = len(headers) - len(_MARKS)
+    if tuple(name for name, _ in headers[max(0, start) :]) != _MARKS:
+        return headers, []
+    return headers[:start], headers[start : start + len(_PLACE)]
+
+
+def first_timestamp(headers: Headers) -> int:
+    """The timestamp of the message of which this is a copy, in milliseconds since the epoch; 0 where it is not known."""
+    source = _source(unmarked(headers)[1])
+    return source[3] if source is not None else 0
+
+
 def mark(headers: Headers) -> tuple[Mark, str] | None:
     """Which dead letter a record of the redrive topic is a copy of, and of which request; None where it is none."""
     said = dict(headers)
@@ -122,10 +139,9 @@ def _source(headers: Headers) -> tuple[str, int, int, int] | None:
 
 def _without_redrive(own: Headers, found: Letter) -> Headers:
     """Without what an earlier redrive of the same message added at their end."""
-    added = [name for name, _ in marked([], found, "")]
-    last = own[-len(added) :]
-    copied = [name for name, _ in last] == added and (marks := mark(last)) and marks[0][1] == found.source_id
-    return own[: -len(added)] if copied else own
+    rest, _ = unmarked(own)
+    marks = mark(own[len(rest) :])
+    return rest if marks is not None and marks[0][1] == found.source_id else own
 
 
 def _text(content: bytes | None) -> str:

@@ -74,7 +74,9 @@ def _checked(function: Any) -> Function:
     if not callable(function):
         raise LoadError(f"it is {kind_of(function)}, not a function: {_CORRECT}")
     if batching_of(function) is not None and (is_async(function) or _is_generator(function)):
-        raise LoadError("a batch function is an ordinary one that returns a list: it has neither async nor yield")
+        raise LoadError(
+            "a batch function is an ordinary one that returns a list: write it without async and yield, or take @batch away"
+        )
     checked: Function = function
     return checked
 

@@ -67,6 +67,25 @@ def test_a_blocked_key_waits_in_the_log_over_a_restart_until_somebody_decides(
     assert runs.attempts(runs.read(log)) == {-1: [1, 2, 3, *([1] if decision == "retry" else [])]}
 
 
+def test_without_an_order_a_message_blocks_alone(broker: HostBroker, topics: Topics, tmp_path: Path) -> None:
+    file, log = tmp_path / "fails", tmp_path / "log"
+    file.touch()
+    source = topics.create(1)
+    topics.produce(source, _key_that_blocks(file, log))
+    with Pod(_blocking(broker, source, delivery={"ordering": "Unordered"})) as pod:
+        answers = topics.read(f"{source}.out", BEHIND)
+        assert sorted(numbers(answers)) == list(range(1000, 1000 + BEHIND)), "the others of its key go on"
+        pod.wait(lambda now: now.blocked_keys == 1)
+        (key,) = pod.blocked()
+        assert (key.key, key.offset, key.waiting) == (b"blocked", 0, 0)
+        file.unlink()
+        assert pod.resolve("retry", key) == 1
+        wait_committed(topics, pod, source, 30)
+        pod.wait(lambda now: now.blocked_keys == 0)
+        pod.stop()
+    assert numbers(topics.read_all(f"{source}.out"))[BEHIND:] == [-1]
+
+
 def test_blocked_keys_go_with_their_partition(broker: HostBroker, topics: Topics) -> None:
     """What a pod says of blocked keys, and what keeps it from dispatching, ends when another pod has the partition."""
     source = topics.create(2)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from kafkatrigger.api import pod_status
 from tests.cluster.broker import HostBroker
 from tests.integration.consumer.triggers import action, committed_up_to, numbers, spec, wait_committed
 from tests.support import runs
@@ -84,6 +85,54 @@ def test_what_does_not_let_itself_be_cancelled_ends_with_its_worker(
     assert dict(letter.headers())["kafkatrigger.error.reason"] == b"Timeout"
     assert sorted(numbers(topics.read_all(f"{source}.out"))) == [*range(30), 50]
     _assert_only_the_guilty_counted(log, {-1})
+
+
+@pytest.mark.parametrize("guarantee", ["AtLeastOnce", "ExactlyOnce"])
+@pytest.mark.parametrize("function", ["tell", "tell_batch"])
+def test_a_message_that_takes_all_memory_ends_in_the_dead_letters(
+    broker: HostBroker, topics: Topics, tmp_path: Path, function: str, guarantee: str
+) -> None:
+    log = tmp_path / "log"
+    source = topics.create(1)
+    innocent = _innocent(60, log)
+    guilty = (b"bad", action("hog", n=-1, log=str(log)))
+    topics.produce(source, [*innocent[:30], guilty, *innocent[30:], (b"bad", action("echo", n=100))])
+    delivery = {"guarantee": guarantee, "retry": {"attempts": 2, "initialDelay": "10ms"}}
+    trigger = spec(broker, source, f"functions:{function}", delivery=delivery, runtime={"workers": 2})
+    with Pod(trigger, memory_limit=300 << 20) as pod:
+        wait_committed(topics, pod, source, 90)
+        pod.wait_outcomes(succeeded=61, dead_lettered=1)
+        assert until(lambda: pod.status).worker_restarts.get("OutOfMemory", 0) >= 2
+        pod.stop()
+    (letter,) = topics.read_all(f"{source}.dlq")
+    headers = dict(letter.headers())
+    assert (letter.key(), headers["kafkatrigger.error.reason"]) == (b"bad", b"OutOfMemory")
+    assert headers["kafkatrigger.attempts"] == b"2"
+    assert sorted(numbers(topics.read_all(f"{source}.out"))) == [*range(60), 100]
+    _assert_only_the_guilty_counted(log, {-1})
+
+
+DYING = """import os, threading
+
+threading.Timer(0.2, os._exit, [3]).start()
+
+
+def handle(message):
+    return message.value
+"""
+
+
+def test_workers_that_die_before_any_message_are_a_broken_runtime(
+    broker: HostBroker, topics: Topics, tmp_path: Path
+) -> None:
+    (tmp_path / "dying.py").write_text(DYING)
+    source = topics.create(1)
+    with Pod(spec(broker, source, "dying:handle", runtime={"workers": 1}), functions=tmp_path) as pod:
+        status = pod.wait_reason(pod_status.RUNTIME_BROKEN, 60)
+        assert not status.ready
+        assert "before they started any message" in status.message
+        assert "container runtime" in status.message
+        pod.stop()
 
 
 @pytest.mark.parametrize("guarantee", ["AtLeastOnce", "ExactlyOnce"])

@@ -97,6 +97,35 @@ def test_an_oversize_record_costs_no_innocent_one(
 
 
 @GUARANTEES
+@pytest.mark.parametrize("may_ask", [True, False], ids=["known limit", "unknown limit"])
+def test_a_message_with_one_oversize_response_of_several_is_a_dead_letter_alone(
+    broker: HostBroker, topics: Topics, deliveries: list[Delivery], guarantee: str, may_ask: bool
+) -> None:
+    """What was taken before the broker refused the others cannot be taken back where there are no transactions."""
+    source = prepared(topics, max_message_bytes="50000")
+    delivery = Delivery(config(broker, source, guarantee), lambda m: None if is_odd_one(m) else m.value())
+    deliveries.append(delivery)
+    if not may_ask:
+        delivery.outbox._limits._due.clear()
+    delivery.until(lambda: delivery.answered == COUNT - 5)
+    for partition, kept in list(delivery.open.items()):
+        for record, _ in kept:
+            values = [(b"1000000", ""), (b"x" * 60_000, ""), (b"1000001", "succeeded")]
+            outputs = [
+                Output(partition, record, f"{source}.out", value, record[4], [], outcome) for value, outcome in values
+            ]
+            delivery.outbox.write(*outputs)
+        kept.clear()
+    delivery.settle()
+    answers = numbers(topics, f"{source}.out", COUNT - 5)
+    if may_ask or guarantee == "ExactlyOnce":
+        assert answers == Counter(n for n in range(COUNT) if n % 1000 != 7)
+    assert len(topics.read(f"{source}.dlq", 5)) == len(delivery.refused) == 5
+    assert delivery.outbox.acknowledged["dead_lettered"] == 5
+    assert sum(topics.committed(config(broker, source, guarantee).group_id, source).values()) == COUNT
+
+
+@GUARANTEES
 def test_batches_are_no_larger_than_the_topic_takes(
     broker: HostBroker, topics: Topics, deliveries: list[Delivery], guarantee: str
 ) -> None:

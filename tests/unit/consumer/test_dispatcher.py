@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kafkatrigger.api.frames import Batch, Ordering, Record, Results
 from kafkatrigger.consumer.dispatcher import FRAME_BYTES, FRAME_RECORDS, Chunk, Dispatcher, OutOfTurnError
-from kafkatrigger.consumer.lanes import Lanes
+from kafkatrigger.consumer.lanes import Lane, Lanes
 from kafkatrigger.consumer.offsets import Origin, lane_of, start
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.sizes import sizes
@@ -229,3 +229,73 @@ def test_more_workers_take_over_what_waits() -> None:
     batches = sent(dispatcher)
     assert sorted(offsets(batches)) == list(range(60))
     assert len({number for number, _ in batches}) == 3
+
+
+def suspects(dispatcher: Dispatcher, count: int, value: bytes = b"v") -> list[Lane]:
+    """Lanes in quarantine, each with its first message."""
+    of = partition()
+    lanes = []
+    for number in range(count):
+        each = record(number, b"%d" % number, value)
+        lane = dispatcher.open_lane(of, each)
+        dispatcher._lanes.put(lane, each)
+        lane.quarantined = True
+        lanes.append(lane)
+    return lanes
+
+
+def suspect(dispatcher: Dispatcher, lanes: list[Lane], everywhere: bool) -> None:
+    (dispatcher.suspect_of_all if everywhere else dispatcher.suspect)([lanes])
+
+
+def answer(dispatcher: Dispatcher, batches: list[tuple[int, Batch]]) -> None:
+    for number, batch in batches:
+        dispatcher.answered(number, Results(batch.id, 0, [b""] * len(batch.records)))
+
+
+EVERYWHERE = pytest.mark.parametrize("everywhere", [False, True], ids=["at its worker", "anywhere"])
+
+
+@EVERYWHERE
+def test_no_more_suspects_are_in_flight_than_may_be(everywhere: bool) -> None:
+    dispatcher = ready(most=3)
+    suspect(dispatcher, suspects(dispatcher, 8), everywhere)
+    seen = []
+    for count in (3, 3, 2):
+        batches = sent(dispatcher)
+        assert dispatcher.in_flight == count
+        seen += offsets(batches)
+        answer(dispatcher, batches)
+    assert seen == list(range(8))
+
+
+@EVERYWHERE
+def test_a_limit_holds_for_suspects_too(everywhere: bool) -> None:
+    dispatcher = ready()
+    suspect(dispatcher, suspects(dispatcher, 3), everywhere)
+    assert sent(dispatcher, limit=0) == []
+    for offset in range(3):
+        batches = sent(dispatcher, limit=1)
+        assert offsets(batches) == [offset]
+        answer(dispatcher, batches)
+
+
+def test_suspects_wait_for_room_that_others_take() -> None:
+    dispatcher = ready(2, most=2)
+    group = suspects(dispatcher, 2)
+    number = dispatcher._home(group[0])
+    dispatcher.workers[1 - number].backlog.append(Chunk([PARTITION], [record(100), record(101)], 0, plain=True))
+    dispatcher.workers[1 - number].waiting = 2
+    others = list(dispatcher.departures())
+    assert offsets(others) == [100, 101]
+    dispatcher.suspect([group])
+    assert sent(dispatcher) == []
+    answer(dispatcher, others)
+    assert offsets(sent(dispatcher)) == [0, 1]
+
+
+@EVERYWHERE
+def test_a_frame_of_suspects_is_bounded(everywhere: bool) -> None:
+    dispatcher = ready()
+    suspect(dispatcher, suspects(dispatcher, 3, b"x" * (FRAME_BYTES // 2 - 10)), everywhere)
+    assert offsets(sent(dispatcher)) == [0, 1]

@@ -163,9 +163,9 @@ class World:
         partition = self.partitions[0]
         partition.end = max(partition.end, offset + 1)
         source: Record = (0, offset, 0, 1, b"k", b"v", None)
-        for part in range(parts):
-            outcome = "succeeded" if part == parts - 1 else ""
-            self.outbox.write(Output(partition, source, "out", b"%d.%d" % (offset, part), b"k", [], outcome))
+        outcomes = [""] * (parts - 1) + ["succeeded"]
+        values = [(b"%d.%d" % (offset, part), outcome) for part, outcome in enumerate(outcomes)]
+        self.outbox.write(*[Output(partition, source, "out", value, b"k", [], outcome) for value, outcome in values])
 
     def positions(self) -> Positions:
         still_open = {each: set(self.kept[each]) for each in self.partitions}
@@ -342,6 +342,44 @@ def test_a_message_whose_records_do_not_fit_into_the_client_at_once_is_in_one_tr
         messages = {value.split(b".")[0] for value in values if value and b"." in value}
         assert all(b"1.%d" % part in values for part in range(7)) == (b"1" in messages)
     assert len(world.broker.published) == 10
+
+
+@pytest.mark.parametrize("fails_early", [False, True])
+@pytest.mark.parametrize("bad", [b"2.0", b"2.1", b"2.2"])
+def test_of_a_message_with_a_bad_record_only_its_dead_letter_is_committed(
+    world: World, bad: bytes, fails_early: bool
+) -> None:
+    world.broker.bad = {bad}
+    world.broker.fails_early = fails_early
+    world.respond(0)
+    world.write(1, parts=2)
+    world.write(2, parts=3)
+    world.respond(3)
+    world.settle()
+    assert Counter(world.broker.published) == Counter([b"0:0", b"0:3", b"1.0", b"1.1", b"letter"])
+    assert [each.source[1] for each in world.refused] == [2]
+    assert world.outbox.acknowledged == Counter(succeeded=3, dead_lettered=1)
+    assert world.outbox.bytes == 0
+
+
+@pytest.mark.parametrize("bad", [b"0:0", b"1.0", b"1.2", b"1.6", b"2.1"])
+def test_that_holds_where_its_records_do_not_fit_into_the_client_at_once(world: World, bad: bytes) -> None:
+    world.broker.room = 3
+    world.broker.is_slow = world.broker.fails_early = True
+    world.respond(0)
+    world.write(1, parts=7)
+    world.write(2, parts=2)
+    for _ in range(3):
+        world.step()
+    world.broker.bad = {bad}
+    world.broker.is_slow = False
+    world.settle()
+    good = [[b"0:0"], [b"1.%d" % part for part in range(7)], [b"2.0", b"2.1"]]
+    expected = [value for values in good if bad not in values for value in values]
+    assert Counter(world.broker.published) == Counter([*expected, b"letter"])
+    assert [each.source[1] for each in world.refused] == [int(bad[:1])]
+    for values in world.broker.transactions:
+        assert sum(value in good[1] for value in values) in (0, 7)
 
 
 def test_results_that_the_metadata_cannot_name_wait_and_follow(world: World) -> None:

@@ -159,6 +159,13 @@ class World:
         output = Output(PARTITION, record(offset, b"k"), "out", value, b"k", [("h", b"1")], "succeeded", **more)
         self.outbox.write(output)
 
+    def several(self, *values: bytes, offset: int = 0) -> None:
+        """Answers one message with all of these."""
+        source = record(offset, b"k")
+        outcomes = [""] * (len(values) - 1) + ["succeeded"]
+        pairs = zip(values, outcomes, strict=True)
+        self.outbox.write(*[Output(PARTITION, source, "out", value, b"k", [], outcome) for value, outcome in pairs])
+
     def flush(self) -> bool:
         """One commit."""
         return self.outbox.commit(self.commits, list)
@@ -408,3 +415,63 @@ def test_a_fatal_error_ends_the_process(world: World) -> None:
     fatal = KafkaError(KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "", True)
     with pytest.raises(KafkaException):
         world.outbox._on_error(fatal)
+
+
+def test_of_several_records_one_that_its_topic_would_not_take_keeps_all_from_being_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(at_least_once, "Producer", FakeProducer)
+    world = World(limit=1000)
+    world.respond(b"a")
+    world.several(b"small", b"x" * 1001, b"last", offset=1)
+    world.several(b"b", b"c", offset=2)
+    world.settle()
+    assert (world.values, len(world.refused)) == ([b"a", b"source", b"b", b"c"], 1)
+    assert world.outbox.acknowledged == Counter(succeeded=2, dead_lettered=1)
+    assert (world.open, world.outbox.bytes) == ([], 0)
+
+
+def test_several_records_that_fail_are_refused_together(world: World) -> None:
+    world.producer.verdict = lambda _, value: TOO_LARGE if value == b"large" else None
+    world.respond(b"a", b"b")
+    world.several(b"small", b"large", b"last", offset=2)
+    world.respond(b"c", start=3)
+    world.settle()
+    assert (sorted(world.values), len(world.refused)) == ([b"a", b"b", b"c", b"source"], 1)
+    assert world.outbox.acknowledged == Counter(succeeded=3, dead_lettered=1)
+    assert (world.open, world.outbox.bytes) == ([], 0)
+
+
+def test_what_is_not_written_yet_of_a_message_that_is_refused_never_is(world: World) -> None:
+    """What was acknowledged before cannot be taken back."""
+    world.producer.room = 1
+    world.producer.verdict = lambda _, value: TOO_LARGE if value == b"large" else None
+    world.several(b"small", b"large", b"last")
+    world.respond(b"a", start=1)
+    world.settle()
+    assert (world.values, len(world.refused)) == ([b"small", b"source", b"a"], 1)
+    assert world.outbox.acknowledged == Counter(succeeded=1, dead_lettered=1)
+    assert (world.open, world.outbox.bytes) == ([], 0)
+
+
+def test_several_records_that_wait_for_their_topic_are_refused_before_the_first_is_written(world: World) -> None:
+    world.producer.verdict = lambda topic, _: KafkaError.UNKNOWN_TOPIC_OR_PART if topic == "out" else None
+    world.respond(b"a")
+    world.flush()
+    world.outbox._limits._known["out"] = 1000
+    world.several(b"small", b"x" * 1001, offset=1)
+    assert (len(world.refused), [each.value for each in world.held]) == (1, [b"a"])
+
+
+def test_nothing_is_written_before_somebody_has_said_how_much_a_topic_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(at_least_once, "Producer", FakeProducer)
+    answer: Future[dict[str, ConfigEntry]] = Future()
+    monkeypatch.setattr(World, "_ask", lambda *_: answer)
+    world = World()
+    world.respond(b"a")
+    world.several(b"small", b"x" * 1001, offset=1)
+    world.settle()
+    assert (world.values, world.open, world.outbox.full) == ([], [0, 1, 1], True)
+    answer.set_result({"max.message.bytes": ConfigEntry("max.message.bytes", "1000")})
+    world.settle()
+    assert world.values == [b"a", b"source"]
