@@ -264,7 +264,8 @@ class ExactlyOnce(Outbox):
             at = positions.get(partition)
             count = admissible(partition.origin, at, offsets, _floor(partition)) if at else 0
             end = offsets[count] if count < len(offsets) else offsets[-1] + 1 if offsets else 0
-            admitted = deque(output for output in outputs if output.source[1] < end)
+            # In the order of the log, or those for which the client has room might be some that a commit cannot speak of.
+            admitted = deque(sorted([each for each in outputs if each.source[1] < end], key=_offset))
             while admitted and self._send(admitted[0]):
                 admitted.popleft()
             self._pending.extendleft(reversed(admitted))  # the client has no room for them
@@ -368,6 +369,10 @@ def _is_of_one(entry: Entry, other: Entry) -> bool:
 
 def _is_stored(commit: _Commit, stored: tuple[int, str]) -> bool:
     return stored == (commit.said.position.watermark, commit.said.text)
+
+
+def _offset(output: Output) -> int:
+    return output.source[1]
 
 
 def _by_topic(outputs: list[Output]) -> list[list[Output]]:

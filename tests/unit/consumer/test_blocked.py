@@ -61,7 +61,7 @@ def test_they_are_listed_in_their_order_and_without_those_of_a_stop(world: World
         world.block(offset)
     stopped = world.block(5, STOPPED)
     assert world.listed == [10, 20, 30]
-    assert blocked.stopped(world.lanes) == [stopped]
+    assert world.lanes.stopped == {stopped}
 
 
 @pytest.mark.parametrize("action", ["retry", "skip", "dead-letter"])

@@ -128,7 +128,7 @@ class FakeProducer:
     def abort_transaction(self, _: float) -> None:
         if self._broker.abort_errors:
             raise KafkaException(self._broker.abort_errors.popleft()())
-        self._records = []
+        self._records, self._in_client = [], 0
 
 
 class World:
@@ -382,7 +382,9 @@ def test_that_holds_where_its_records_do_not_fit_into_the_client_at_once(world: 
         assert sum(value in good[1] for value in values) in (0, 7)
 
 
-def test_results_that_the_metadata_cannot_name_wait_and_follow(world: World) -> None:
+@pytest.mark.parametrize("is_slow", [False, True])
+def test_results_that_the_metadata_cannot_name_wait_and_follow(world: World, is_slow: bool) -> None:
+    """Also where the client has no room for all of them at once."""
     partition = world.partitions[0]
     world.kept[partition] = set(range(0, 20_000, 2))
     world.respond(*range(1, 20_000, 2))
@@ -392,6 +394,7 @@ def test_results_that_the_metadata_cannot_name_wait_and_follow(world: World) -> 
     assert published == set(range(1, 2 * len(published), 2)), "the lowest come first"
     assert [offset for offset in range(20_000) if world.is_terminal(offset)] == sorted(published)
     world.kept[partition] = set()
+    world.broker.is_slow, world.broker.room = is_slow, 6_000
     world.respond(*range(0, 20_000, 2))
     world.settle()
     assert Counter(world.broker.published) == Counter(b"0:%d" % n for n in range(20_000))
