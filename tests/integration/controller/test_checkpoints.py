@@ -21,9 +21,11 @@ from tests.support.topics import Topics
 from tests.support.waiting import until
 
 HURRY = """
-from kafkatrigger.controller import checkpointer, pod_reader
+from kafkatrigger.controller import checkpointer, expiry, pod_reader
 checkpointer.INTERVAL, checkpointer.FIRST_PAUSE, pod_reader.READY_PAUSE = 1.0, 0.5, 0.3
+expiry.SHORT_RETENTION = 1e9
 """
+"""Any retention counts as so short that the warning comes at once."""
 NAME = "rul-consumer-checkpoint-0"
 TIME = 1715764260123
 
@@ -149,6 +151,10 @@ def test_a_suspended_trigger_has_the_last_words_of_its_pods(
         world.hold_pod(each.name, held=False)
     wait_offsets(world, topic, p0=99, p1=99)
     world.wait_condition("Ready", "False", "Suspended")
+    warning = world.wait_condition("Warning", "True", "OffsetsExpiring")["message"]
+    assert "offsets.retention.minutes is 10080" in warning
+    world.apply(source={"topics": [topic]}, scaling={"replicas": 2})
+    world.wait_gone("Warning")
 
 
 def leaving(world: World) -> int:
