@@ -8,18 +8,18 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from kafkatrigger.api.checkpoint import CHUNKS
 from kafkatrigger.controller import checkpoints
 from kafkatrigger.controller.cache import Body, Cache, Key, Trigger, child
 from kafkatrigger.controller.checkpoints import Stored
 from kafkatrigger.controller.cluster import Cluster, ClusterError
+from kafkatrigger.controller.conditions import Verdict
 from kafkatrigger.controller.deployer import NotOursError, check_owner
 from kafkatrigger.controller.desired import Manifest
-from kafkatrigger.controller.names import checkpoint_name
+from kafkatrigger.controller.names import checkpoint_name, checkpoint_selector
 from kafkatrigger.controller.observation import Observation, Remembered
 from kafkatrigger.controller.queue import WorkQueue
 from kafkatrigger.controller.reports import Report, lag
@@ -82,13 +82,21 @@ class Checkpointer:
             self._queue.done(key)
             await asyncio.sleep(writes / RATE - (time.monotonic() - begun))
 
+    async def leftover(self, trigger: Trigger) -> Verdict | None:
+        """A checkpoint of a deleted trigger of the same name, which this one's pods would take for their own; None without."""
+        try:
+            for body in await self._all(trigger):
+                check_owner(trigger, child(body))
+        except NotOursError as error:
+            return error.verdict
+        return None
+
     async def remove(self, trigger: Trigger) -> None:
-        """Deletes the trigger's checkpoint before the garbage collector would: one of the same name is not to start there."""
-        for chunk in range(CHUNKS):
-            name = checkpoint_name(trigger.key.name, chunk)
-            body = await self._cluster.get("ConfigMap", trigger.key.namespace, name)
-            if body and child(body).owner == trigger.uid:
-                await self._cluster.delete("ConfigMap", trigger.key.namespace, name, body["metadata"]["uid"])
+        """Deletes the trigger's checkpoint before the garbage collector would."""
+        for body in await self._all(trigger):
+            found = child(body)
+            if found.owner == trigger.uid:
+                await self._cluster.delete(found.kind, found.namespace, found.name, found.uid)
 
     @property
     def _interval(self) -> float:
@@ -115,7 +123,9 @@ class Checkpointer:
 
     async def _take(self, trigger: Trigger, seen: Observation) -> int:
         reports = self._witnesses.reports(trigger.key)
-        if not seen.topics or not (has_checkpoint(trigger) or checkpoints.following(Stored({}), seen, reports, "")):
+        if not reports or not seen.topics:
+            return 0
+        if not (has_checkpoint(trigger) or checkpoints.following(Stored({}), seen, reports, "")):
             return 0  # nothing to add to, nor enough to begin with: what is stored need not be read
         before = await self._read(trigger)
         # A thread, because a checkpoint of thousands of partitions takes its time.
@@ -151,6 +161,11 @@ class Checkpointer:
             _log.warning("the checkpoint of %s/%s is damaged (%s) and taken anew", *trigger.key, error)
             return checkpoints.unreadable(first)
         return stored if len(there) == len(others) else checkpoints.unreadable(first)
+
+    async def _all(self, trigger: Trigger) -> Iterable[Body]:
+        return (
+            await self._cluster.list_all("ConfigMap", trigger.key.namespace, checkpoint_selector(trigger.key.name))
+        )[0]
 
     async def _get(self, trigger: Trigger, chunk: int) -> Body | None:
         body = await self._cluster.get("ConfigMap", trigger.key.namespace, checkpoint_name(trigger.key.name, chunk))

@@ -44,6 +44,11 @@ def checkpoint_labels(trigger: str) -> dict[str, str]:
     return labels(trigger) | {COMPONENT_LABEL: "checkpoint"}
 
 
+def checkpoint_selector(trigger: str) -> str:
+    """Selects the ConfigMaps of the trigger's checkpoint."""
+    return f"{INSTANCE_LABEL}={trigger},{COMPONENT_LABEL}=checkpoint"
+
+
 def selector(trigger: str) -> dict[str, str]:
     """The labels that select a trigger's pods; a Deployment's selector can never change."""
     return {NAME_LABEL: "kafkatrigger", INSTANCE_LABEL: trigger, COMPONENT_LABEL: "consumer"}

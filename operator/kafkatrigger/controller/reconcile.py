@@ -111,10 +111,15 @@ class Reconciler:
         if isinstance(accepted, Refused):
             return self._observe_refused(trigger, accepted)
         ruling = self._ruling(trigger.key, accepted)
-        problem = await self._deployer.deploy(
+        problem = await self._leftover(trigger) or await self._deployer.deploy(
             trigger, manifests(trigger, accepted, self._settings, hold=not ruling.holds)
         )
         return self._observe(trigger, accepted, ruling, problem)
+
+    async def _leftover(self, trigger: Trigger) -> Verdict | None:
+        """What pods of a new trigger must not find."""
+        known = self._cache.find(trigger.key, "Deployment", consumer_name(trigger.key.name))
+        return None if known else await self._checkpointer.leftover(trigger)
 
     def _ruling(self, key: Key, accepted: Accepted) -> Verdict:
         holder = self._groups.holder(key)

@@ -101,7 +101,8 @@ def test_the_checkpoint_is_gone_before_the_trigger_is(connected_world: World, to
     world = connected_world
     apply(world, topic, group)
     like = world.child(CONFIG_MAPS)["metadata"]
-    metadata = {"name": "rul-consumer-checkpoint-0", "ownerReferences": like["ownerReferences"]}
+    labels = {**like["labels"], "app.kubernetes.io/component": "checkpoint"}
+    metadata = {"name": "rul-consumer-checkpoint-0", "ownerReferences": like["ownerReferences"], "labels": labels}
     world.api.call("POST", world.path(CONFIG_MAPS), {"metadata": metadata})
     world.api.merge(world.path(TRIGGERS, "rul"), {"metadata": {"finalizers": [FINALIZER, "example.com/theirs"]}})
     world.delete()
