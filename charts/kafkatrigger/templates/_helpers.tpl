@@ -38,15 +38,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 What the operator calls, and why. Nothing else: a test runs the operator with exactly these rights.
 */}}
 {{- define "kafkatrigger.rules" -}}
-# Triggers are watched; only their status is written.
+# Triggers are watched; their status is written, and the finalizer of those with spec.deletionPolicy DeleteGroup.
 - apiGroups: [kafkatrigger.dev]
   resources: [kafkatriggers]
-  verbs: [list, watch]
+  verbs: [list, watch, patch]
 - apiGroups: [kafkatrigger.dev]
   resources: [kafkatriggers/status]
   verbs: [patch]
 # The objects of a trigger: applied (create and patch), watched, looked up before the first apply so that nobody else's
-# object is taken over, and deleted when no longer wanted.
+# object is taken over, and deleted when no longer wanted. Checkpoints are ConfigMaps too, read before they are written.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, list, watch, create, patch, delete]

@@ -50,6 +50,10 @@ class PartitionStatus(msgspec.Struct, rename="camel"):
     """Counts the times that this pod was given the partition."""
     processed: int | None = None
     """The watermark as it is now, which the next commit will carry; None before the first message."""
+    timestamp: int | None = None
+    """Milliseconds since the epoch, of a message below `committed` and close to it; None where none was read yet."""
+    topic_id: str = ""
+    """In hexadecimal digits; empty where the broker does not say."""
 
 
 class PodStatus(msgspec.Struct, rename="camel"):

@@ -7,6 +7,8 @@ model: the CRD carries none (but `scaling.replicas`, for `kubectl scale`), becau
 under a trigger first.
 """
 
+from typing import Annotated, Literal
+
 from pydantic import ConfigDict, Field, model_validator
 
 from kafkatrigger.api.delivery import Delivery, Response
@@ -88,6 +90,11 @@ class KafkaTriggerSpec(Model):
     runtime: Runtime = Field(default_factory=Runtime, description="The container that runs the transformation.")
     pod_template: PodTemplate = Field(default_factory=PodTemplate, description="Settings of the pods.")
     scaling: Scaling = Field(default_factory=Scaling, description="How many pods.")
+    deletion_policy: Literal["Retain", "DeleteGroup"] = Field(
+        default="Retain",
+        description="What becomes of the consumer group when the trigger is deleted. Retain: it stays, and a trigger of the same "
+        "group continues there. DeleteGroup: it is deleted when the pods have left it, within a minute or not at all.",
+    )
 
     @property
     def grace_period_seconds(self) -> int:
@@ -151,4 +158,12 @@ class KafkaTriggerStatus(Model):
     )
     selector: str | None = Field(default=None, description="Label selector of the pods, for the scale subresource.")
     topics_text: str | None = Field(default=None, description="Source topics, for the printed column.")
-    lag: int | None = Field(default=None, description="Messages not yet terminal, as of the last write of this status.")
+    lag: int | None = Field(
+        default=None, description="Messages not yet terminal, as of the last checkpoint or change of Ready."
+    )
+    partition_timestamps: dict[str, Annotated[dict[str, int], Field(max_length=1000)]] | None = Field(
+        default=None,
+        max_length=100,
+        description="Topic -> partition -> epoch milliseconds of a message that was handled, close to the last, as of the last "
+        "checkpoint. There once there is a checkpoint; without entries beyond 1,000 partitions.",
+    )

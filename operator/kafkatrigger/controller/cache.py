@@ -38,6 +38,7 @@ class Trigger:
     generation: int
     created: str
     deleting: bool
+    finalizers: tuple[str, ...]
     spec: Any
     status: Body
 
@@ -180,6 +181,7 @@ def _trigger(key: Key, body: Body) -> Trigger:
         generation=metadata.get("generation", 1),
         created=metadata["creationTimestamp"],
         deleting="deletionTimestamp" in metadata,
+        finalizers=tuple(metadata.get("finalizers", ())),
         spec=body.get("spec"),
         status=body.get("status") or {},
     )

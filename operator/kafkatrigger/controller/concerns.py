@@ -7,13 +7,16 @@ a rollout ends no trouble. Keys stay blocked, and messages near retention stay t
 from collections.abc import Sequence
 
 from kafkatrigger.api import pod_status
+from kafkatrigger.controller import expiry
 from kafkatrigger.controller.cache import Body
 from kafkatrigger.controller.conditions import (
+    CONSUMING,
     DEAD_LETTER_UNAVAILABLE,
     FAILURE_RATE_HIGH,
     KEYS_BLOCKED,
     WARNING,
     Verdict,
+    find,
     recalled,
     yes,
 )
@@ -24,9 +27,9 @@ _LASTING = (KEYS_BLOCKED, WARNING)
 """They are about the log, so they outlive the pods."""
 
 
-def concerns(seen: Observation, blocked: int, before: Sequence[Body]) -> dict[str, Verdict]:
+def concerns(seen: Observation, blocked: int, before: Sequence[Body], now: str) -> dict[str, Verdict]:
     """The conditions that apply; `blocked` is the number of blocked keys."""
-    reports = _reports(seen)
+    reports = seen.reports
     found = {
         KEYS_BLOCKED: _keys_blocked(seen.name, reports, blocked),
         DEAD_LETTER_UNAVAILABLE: _dead_letter(reports),
@@ -34,30 +37,27 @@ def concerns(seen: Observation, blocked: int, before: Sequence[Body]) -> dict[st
         WARNING: _retention(reports),
     }
     kept = {kind: said or _kept(kind, seen, before) for kind, said in found.items()}
+    kept[WARNING] = kept[WARNING] or _expiring(seen, before, now)
     return {kind: said for kind, said in kept.items() if said}
 
 
 def blocked_keys(seen: Observation, before: int) -> int:
     """How many keys are blocked; not fewer than before until all pods can tell."""
-    count = sum(report.blocked_keys for report in _reports(seen))
+    count = sum(report.blocked_keys for report in seen.reports)
     return count if _all_told(seen) else max(count, before)
-
-
-def _reports(seen: Observation) -> list[Report]:
-    pods = seen.workload.staying if seen.workload else []
-    return [report for pod in pods if (report := seen.answers.get(pod.uid))]
 
 
 def _all_told(seen: Observation) -> bool:
     """Whether every wanted pod is there and said what it knows."""
     pods = seen.workload.staying if seen.workload else []
-    told = sum(report.settled for report in _reports(seen))
+    told = sum(report.settled for report in seen.reports)
     return len(pods) == told and told >= max(1, seen.desired)
 
 
 def _kept(kind: str, seen: Observation, before: Sequence[Body]) -> Verdict | None:
     stands = not _all_told(seen) and (seen.desired or kind in _LASTING)
-    return recalled(before, kind) if stands else None
+    said = recalled(before, kind) if stands else None
+    return None if said and said.reason == expiry.REASON else said  # which is computed anew each time
 
 
 def _keys_blocked(name: str, reports: Sequence[Report], count: int) -> Verdict | None:
@@ -95,3 +95,16 @@ def _failure_rate(reports: Sequence[Report]) -> Verdict | None:
 
 def _retention(reports: Sequence[Report]) -> Verdict | None:
     return next((yes("RetentionNear", said) for report in reports if (said := report.retention_warning)), None)
+
+
+def _expiring(seen: Observation, before: Sequence[Body], now: str) -> Verdict | None:
+    """Of a group that had offsets once, while no pods are wanted."""
+    if seen.desired or not seen.accepted.holds or not seen.has_checkpoint:
+        return None
+    if seen.retention is None:  # not asked yet, as after a restart of the operator
+        said = recalled(before, WARNING)
+        return said if said and said.reason == expiry.REASON else None
+    consumed = find(before, CONSUMING)
+    since = consumed["lastTransitionTime"] if consumed and consumed["status"] == "False" else now
+    mend = "set spec.suspend to false" if seen.suspended else "raise scaling.replicas"
+    return expiry.expiring(since, seen.retention, now, mend)

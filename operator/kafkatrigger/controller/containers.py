@@ -6,13 +6,14 @@ from typing import Any
 import msgspec
 
 from kafkatrigger.api import logs
+from kafkatrigger.api.checkpoint import CHECKPOINT_PATH, CHUNKS
 from kafkatrigger.api.configure import start_policy
 from kafkatrigger.api.consumer_config import CONFIG_PATH, CONTROL_SOCKET, RUNTIME_SOCKET, STATUS_PORT
 from kafkatrigger.api.pods import Resources
 from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.api.start_policy import StartPolicy, to_environment
 from kafkatrigger.api.stop import REVISION_VARIABLE, STOPPED_PATH
-from kafkatrigger.controller.names import STOPPED
+from kafkatrigger.controller.names import STOPPED, checkpoint_name
 from kafkatrigger.controller.settings import Image, Log, Settings
 
 Manifest = dict[str, Any]
@@ -23,6 +24,7 @@ RUN_VOLUME = "kafkatrigger-run"
 TEMPORARY_VOLUME = "kafkatrigger-tmp"
 CONTROL_VOLUME = "kafkatrigger-control"
 POD_VOLUME = "kafkatrigger-pod"
+CHECKPOINT_VOLUME = "kafkatrigger-checkpoint"
 
 CONSUMER_USER = 65532
 RUNTIME_USER = 65533
@@ -57,19 +59,23 @@ def consumer(spec: KafkaTriggerSpec, settings: Settings, revision: str) -> Manif
         "volumeMounts": [
             {"name": CONFIG_VOLUME, "mountPath": CONFIG_PATH.rpartition("/")[0], "readOnly": True},
             {"name": POD_VOLUME, "mountPath": STOPPED_PATH.rpartition("/")[0], "readOnly": True},
+            {"name": CHECKPOINT_VOLUME, "mountPath": str(CHECKPOINT_PATH), "readOnly": True},
             _mount(RUN_VOLUME, RUNTIME_SOCKET.rpartition("/")[0]),
             _mount(CONTROL_VOLUME, CONTROL_SOCKET.rpartition("/")[0]),
         ],
     }
 
 
-def consumer_volumes() -> list[Manifest]:
+def consumer_volumes(name: str) -> list[Manifest]:
     """Volumes of the consumer container alone: what it may be asked through, and what the operator tells it."""
     stopped = {
         "path": STOPPED_PATH.rpartition("/")[2],
         "fieldRef": {"fieldPath": f"metadata.annotations['{STOPPED}']"},
     }
+    # Whatever there is of a checkpoint: the template is the same with none and with the largest.
+    chunks = [{"configMap": {"name": checkpoint_name(name, chunk), "optional": True}} for chunk in range(CHUNKS)]
     return [
+        {"name": CHECKPOINT_VOLUME, "projected": {"sources": chunks}},
         {"name": CONTROL_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
         {"name": POD_VOLUME, "downwardAPI": {"items": [stopped]}},
     ]

@@ -46,7 +46,7 @@ class Deployer:
         at = (manifest["kind"], manifest["metadata"]["name"])
         known = self._cache.find(trigger.key, *at) or await self._read(trigger.key, *at)
         if known:
-            _check_owner(trigger, known)
+            check_owner(trigger, known)
         wanted, applied = digest(manifest), self._applied.setdefault(trigger.key, {})
         if known and applied.get(at) == (wanted, known.fingerprint):
             return
@@ -65,8 +65,11 @@ class Deployer:
                 await self._cluster.delete(each.kind, each.namespace, each.name, each.uid)
 
 
-def _check_owner(trigger: Trigger, known: Child) -> None:
-    """An object without an owner that carries our labels was orphaned on purpose, and is taken up again."""
+def check_owner(trigger: Trigger, known: Child) -> None:
+    """NotOursError where it is not the trigger's.
+
+    An object without an owner that carries our labels was orphaned on purpose, and is taken up again.
+    """
     what = f"{known.kind} {known.name}"
     orphaned = not known.owner and known.ours
     if known.owner_kind == KIND and known.owner != trigger.uid:

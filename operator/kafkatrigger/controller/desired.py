@@ -49,10 +49,10 @@ def manifests(trigger: Trigger, accepted: Accepted, settings: Settings, *, hold:
 
 
 def revision(spec: KafkaTriggerSpec) -> str:
-    """Differs when the spec does, but for how many pods there are; new fields that are left at their default make no
-    difference, so that an upgrade of the operator is no change of the spec.
+    """Differs when the spec does, but for how many pods there are and what happens at the end; new fields that are left at
+    their default make no difference, so that an upgrade of the operator is no change of the spec.
     """
-    said = spec.model_dump(mode="json", exclude={"suspend", "scaling"}, exclude_defaults=True)
+    said = spec.model_dump(mode="json", exclude={"suspend", "scaling", "deletion_policy"}, exclude_defaults=True)
     return digest(said)[:16]
 
 
@@ -66,12 +66,13 @@ def _object(trigger: Trigger, version: str, kind: str, **content: Any) -> Manife
         "name": consumer_name(trigger.key.name),
         "namespace": trigger.key.namespace,
         "labels": labels(trigger.key.name),
-        "ownerReferences": [_owner(trigger)],
+        "ownerReferences": [owner_of(trigger)],
     }
     return {"apiVersion": version, "kind": kind, "metadata": metadata, **content}
 
 
-def _owner(trigger: Trigger) -> Manifest:
+def owner_of(trigger: Trigger) -> Manifest:
+    """The reference by which the garbage collector removes an object with its trigger."""
     # blockOwnerDeletion would need the right to update finalizers, and would make a deletion wait for the pods' drain.
     return {
         "apiVersion": API_VERSION,
@@ -131,7 +132,7 @@ def _pod(name: str, spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
             {"name": CONFIG_VOLUME, "configMap": {"name": consumer_name(name)}},
             {"name": RUN_VOLUME, "emptyDir": {}},
             {"name": TEMPORARY_VOLUME, "emptyDir": {}},
-            *consumer_volumes(),
+            *consumer_volumes(name),
             *(volume.model_dump(by_alias=True, exclude_none=True) for volume in spec.pod_template.volumes),
         ],
     }

@@ -10,23 +10,29 @@ from prometheus_client import start_http_server
 
 from kafkatrigger.api import logs
 from kafkatrigger.api.resources import KIND
-from kafkatrigger.controller import pod_reader
+from kafkatrigger.controller import expiry, finalizers, pod_reader
 from kafkatrigger.controller.cache import Body, Cache, Key
+from kafkatrigger.controller.checkpointer import Checkpointer
 from kafkatrigger.controller.cluster import Cluster, ClusterError
 from kafkatrigger.controller.connections import Connection, judge
+from kafkatrigger.controller.finalizers import GroupMonitor
 from kafkatrigger.controller.handlers import KINDS, watch
 from kafkatrigger.controller.metrics import RECONCILE_ERRORS, RECONCILE_SECONDS
 from kafkatrigger.controller.monitor import Monitor
 from kafkatrigger.controller.names import CHILDREN
 from kafkatrigger.controller.queue import WorkQueue
-from kafkatrigger.controller.reconcile import BrokerMonitor, Monitors, PodMonitor, Reconciler
+from kafkatrigger.controller.reconcile import BrokerMonitor, Monitors, Reconciler, RetentionMonitor
 from kafkatrigger.controller.reports import Report
 from kafkatrigger.controller.settings import Settings
+from kafkatrigger.controller.witnesses import PodMonitor, Witnesses
+from kafkatrigger.kafka import group_offsets
 from kafkatrigger.kafka.brokers import IDLE, Brokers, Target
+from kafkatrigger.kafka.group_offsets import Group, Servers
 
 BROKER_THREADS = 8
 POD_THREADS = 8
 READY_POD_THREADS = 4
+GROUP_THREADS = 2
 RELIST = 300.0
 """Seconds between two lists, which find what a broken watch missed."""
 START_RETRY = 3.0
@@ -49,6 +55,12 @@ class Operator:
         self._broker_monitor: BrokerMonitor = Monitor(
             "brokers", self._ask_brokers, judge, self._queue.add, BROKER_THREADS
         )
+        self._retentions: RetentionMonitor = Monitor(
+            "retentions", self._ask_retention, expiry.judge, self._queue.add, GROUP_THREADS
+        )
+        self._deletions: GroupMonitor = Monitor(
+            "deletions", self._delete_group, finalizers.judge, self._queue.add, GROUP_THREADS
+        )
         self._waiting_pods: PodMonitor = Monitor(
             "waiting-pods", pod_reader.read, pod_reader.judge_waiting, self._queue.add, POD_THREADS
         )
@@ -56,16 +68,24 @@ class Operator:
         self._ready_pods: PodMonitor = Monitor(
             "ready-pods", pod_reader.read, self._judge_ready, self._queue.add, READY_POD_THREADS
         )
-        monitors = Monitors(self._broker_monitor, self._waiting_pods, self._ready_pods)
-        self._reconciler = Reconciler(settings, self._cache, self._cluster, monitors)
+        self._leaving_pods: PodMonitor = Monitor(
+            "leaving-pods", pod_reader.read, self._judge_leaving, self._queue.add, READY_POD_THREADS
+        )
+        monitors = Monitors(self._broker_monitor, self._retentions, self._deletions)
+        witnesses = Witnesses(self._waiting_pods, self._ready_pods, self._leaving_pods)
+        self._checkpointer = Checkpointer(self._cache, self._cluster, witnesses, self._queue.add)
+        self._reconciler = Reconciler(
+            settings, self._cache, self._cluster, monitors, witnesses, self._checkpointer, self._queue.add_after
+        )
 
     async def run(self) -> None:
         """Runs until the process is told to end; raises when a part of it fails, so that Kubernetes restarts it."""
         start_http_server(self._settings.metrics_port)
         await self._first_list()
         parts: list[Coroutine[Any, Any, None]] = [self._work() for _ in range(self._settings.reconcilers)]
-        parts += [self._broker_monitor.run(), self._waiting_pods.run(), self._ready_pods.run()]
-        parts += [self._relist(), self._close_idle_clients()]
+        parts += [self._broker_monitor.run(), self._retentions.run(), self._deletions.run()]
+        parts += [self._waiting_pods.run(), self._ready_pods.run(), self._leaving_pods.run()]
+        parts += [self._checkpointer.run(), self._relist(), self._close_idle_clients()]
         if missing := set(self._settings.watch_namespaces).difference(self._served):
             parts.append(self._await_missing(missing))
         tasks = [asyncio.create_task(part) for part in parts]
@@ -183,6 +203,15 @@ class Operator:
 
     def _judge_ready(self, before: Report | None, found: Report | None) -> tuple[Report | None, float]:
         return pod_reader.judge_ready(before, found, len(self._ready_pods))
+
+    def _judge_leaving(self, before: Report | None, found: Report | None) -> tuple[Report | None, float]:
+        return pod_reader.judge_leaving(before, found, len(self._leaving_pods))
+
+    def _ask_retention(self, question: Servers) -> float | None:
+        return group_offsets.retention(self._brokers, question)
+
+    def _delete_group(self, question: Group) -> str:
+        return group_offsets.delete(self._brokers, question)
 
     def _ask_brokers(self, question: Target) -> Connection:
         return Connection(self._brokers.check(question))

@@ -7,7 +7,7 @@ a time; equal questions of several triggers are asked once.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
 
@@ -43,7 +43,7 @@ class Monitor(Generic[K, T, A]):
         self._askers: dict[T, set[K]] = {}
         self._questions: dict[K, frozenset[T]] = {}
 
-    def watch(self, key: K, questions: Collection[T]) -> Mapping[T, A]:
+    def watch(self, key: K, questions: Collection[T]) -> dict[T, A]:
         """From now on `key` wants to know exactly these; returns what is known already."""
         wanted = frozenset(questions)
         known = self._questions.get(key, frozenset())
@@ -52,6 +52,11 @@ class Monitor(Generic[K, T, A]):
         for question in wanted - known:
             self._enter(key, question)
         self._questions[key] = wanted
+        return self.answers(key)
+
+    def answers(self, key: K) -> dict[T, A]:
+        """What is known of the key's questions: the newest, also where it was no news."""
+        wanted = self._questions.get(key, frozenset())
         return {question: self._answers[question] for question in wanted if question in self._answers}
 
     def __len__(self) -> int:

@@ -18,13 +18,35 @@ REVISION = f"{GROUP}/revision"
 STOPPED = f"{GROUP}/stopped"
 """Written on pods alone, never on their template: it must replace none."""
 
+FINALIZER = f"{GROUP}/group"
+"""On triggers whose group is to be deleted with them."""
+CHUNKED = f"{GROUP}/chunks"
+"""On the first ConfigMap of a checkpoint: how many there are."""
+REPLAYED = f"{GROUP}/replayed"
+"""There as well: the nonce of the replay that the checkpoint is later than."""
+
 CHILDREN = f"{MANAGED_BY_LABEL}=kafkatrigger,{COMPONENT_LABEL}=consumer"
-"""Selects everything that the operator made, in all namespaces."""
+"""Selects what the operator watches of all that it made, in all namespaces; checkpoints it never needs to see change."""
 
 
 def consumer_name(trigger: str) -> str:
     """The name of every object made for a trigger."""
     return f"{trigger}-consumer"
+
+
+def checkpoint_name(trigger: str, chunk: int) -> str:
+    """The name of a ConfigMap with a part of the trigger's checkpoint."""
+    return f"{consumer_name(trigger)}-checkpoint-{chunk}"
+
+
+def checkpoint_labels(trigger: str) -> dict[str, str]:
+    """Its labels, which the watches do not select."""
+    return labels(trigger) | {COMPONENT_LABEL: "checkpoint"}
+
+
+def checkpoint_selector(trigger: str) -> str:
+    """Selects the ConfigMaps of the trigger's checkpoint."""
+    return f"{INSTANCE_LABEL}={trigger},{COMPONENT_LABEL}=checkpoint"
 
 
 def selector(trigger: str) -> dict[str, str]:

@@ -26,6 +26,16 @@ class Workload:
 
 
 @dataclass(frozen=True)
+class Remembered:
+    """What the status tells of a checkpoint that was taken."""
+
+    timestamps: Mapping[str, Mapping[str, int]]
+    """Topic -> partition number as text -> milliseconds since the epoch."""
+    lag: int | None
+    """None where a pod did not say."""
+
+
+@dataclass(frozen=True)
 class Observation:
     """All that a status is computed from."""
 
@@ -34,6 +44,7 @@ class Observation:
     accepted: Verdict
     servers: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
+    group_id: str = ""
     finding: Finding | None = None
     """None: not asked, or no answer yet."""
     suspended: bool = False
@@ -46,3 +57,15 @@ class Observation:
     """Of pods that run, by uid; None: it could not be asked. Absent: not asked yet."""
     stop: StopPoint | None = None
     """The stop that holds for all pods."""
+    remembered: Remembered | None = None
+    """Of a checkpoint that the status does not tell of yet."""
+    has_checkpoint: bool = False
+    """Whether the status told of one before."""
+    retention: float | None = None
+    """Seconds that the brokers keep the offsets of a group without members; None: not asked, or no answer yet."""
+
+    @property
+    def reports(self) -> list[Report]:
+        """What the pods that are to stay said."""
+        pods = self.workload.staying if self.workload else []
+        return [report for pod in pods if (report := self.answers.get(pod.uid))]

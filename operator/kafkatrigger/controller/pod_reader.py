@@ -1,7 +1,8 @@
 """Reads what a pod says about itself. Coarser status is fine where it cannot be read, so nothing here raises.
 
 A pod that is not ready is asked why, soon and often. One that is ready is asked seldom, for what does not end readiness:
-blocked keys, a dead-letter topic that refuses writes, retention.
+blocked keys, a dead-letter topic that refuses writes, retention, and how far its partitions are. One that is leaving is
+asked until it is gone: how far it came is remembered.
 """
 
 import http.client
@@ -14,15 +15,17 @@ from kafkatrigger.api.consumer_config import STATUS_PORT
 from kafkatrigger.controller.reports import Report
 
 TIMEOUT = 2.0
-LONGEST = 1024 * 1024
-"""Bytes of an answer that are read."""
+LONGEST = 8 * 1024 * 1024
+"""Bytes of an answer that are read: more than 20,000 partitions."""
 
 WAITING_PAUSE = 5.0
 """Seconds until a pod that is not ready is asked again."""
 READY_PAUSE = 60.0
 """Seconds until a pod that is ready is asked again; more where there are so many pods that READY_RATE forbids it."""
 READY_RATE = 50.0
-"""Most questions a second to pods that are ready."""
+"""Most questions a second to pods that are ready; as many go to those that are leaving."""
+LEAVING_PAUSE = 1.0
+"""Seconds until a pod that is leaving is asked again, which it may be for as long as its drain takes."""
 
 
 class PodAddress(NamedTuple):
@@ -51,5 +54,13 @@ def judge_waiting(_before: Report | None, found: Report | None) -> tuple[Report 
 
 def judge_ready(before: Report | None, found: Report | None, pods: int) -> tuple[Report | None, float]:
     """The same of one of `pods` pods that are ready; what it said stands while it cannot be read."""
-    pause = max(READY_PAUSE, pods / READY_RATE)
-    return found or before, pause * random.uniform(0.8, 1.2)  # noqa: S311 - so that questions do not bunch
+    return found or before, _paced(READY_PAUSE, pods)
+
+
+def judge_leaving(before: Report | None, found: Report | None, pods: int) -> tuple[Report | None, float]:
+    """The same of one of `pods` pods that are leaving; what it said last counts."""
+    return found or before, _paced(LEAVING_PAUSE, pods)
+
+
+def _paced(pause: float, pods: int) -> float:
+    return max(pause, pods / READY_RATE) * random.uniform(0.8, 1.2)  # noqa: S311 - so that questions do not bunch

@@ -1,51 +1,65 @@
 """One reconcile for create, update and resume: from the trigger to its objects and its status."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.resources import API_VERSION, KIND
 from kafkatrigger.api.validation import Accepted, Refused, accept
 from kafkatrigger.controller.cache import Body, Cache, Key, Trigger
+from kafkatrigger.controller.checkpointer import Checkpointer, has_checkpoint
 from kafkatrigger.controller.cluster import Cluster, ClusterError
 from kafkatrigger.controller.conditions import READY, Verdict, find, no, yes
 from kafkatrigger.controller.connections import Connection
 from kafkatrigger.controller.deployer import Deployer
 from kafkatrigger.controller.desired import manifests
 from kafkatrigger.controller.events import Recorder, transitions
+from kafkatrigger.controller.finalizers import Finalizers, GroupMonitor
 from kafkatrigger.controller.groups import Claim, Groups
 from kafkatrigger.controller.metrics import ReadyCount
 from kafkatrigger.controller.monitor import Monitor
 from kafkatrigger.controller.names import STOPPED, consumer_name
 from kafkatrigger.controller.observation import Observation, Workload
-from kafkatrigger.controller.pod_reader import PodAddress
 from kafkatrigger.controller.pods import Pod
-from kafkatrigger.controller.reports import Report
 from kafkatrigger.controller.settings import Settings
 from kafkatrigger.controller.status import same, status
 from kafkatrigger.controller.stops import standing, untold
+from kafkatrigger.controller.witnesses import Witnesses
 from kafkatrigger.kafka.brokers import Target, target
+from kafkatrigger.kafka.group_offsets import Servers, servers
 
 BrokerMonitor = Monitor[Key, Target, Connection]
-PodMonitor = Monitor[Key, PodAddress, Report | None]
+RetentionMonitor = Monitor[Key, Servers, float | None]
 
 
 class Monitors(NamedTuple):
-    """Who asks the outside."""
+    """Who asks the brokers."""
 
     brokers: BrokerMonitor
-    waiting_pods: PodMonitor
-    """Asks pods that are not ready."""
-    ready_pods: PodMonitor
+    retentions: RetentionMonitor
+    deletions: GroupMonitor
 
 
 class Reconciler:
     """Reads the cache, writes through the cluster; one trigger's trouble is never another's."""
 
-    def __init__(self, settings: Settings, cache: Cache, cluster: Cluster, monitors: Monitors) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        cache: Cache,
+        cluster: Cluster,
+        monitors: Monitors,
+        witnesses: Witnesses,
+        checkpointer: Checkpointer,
+        later: Callable[[Key, float], None],
+    ) -> None:
         self._settings, self._cache, self._cluster = settings, cache, cluster
-        self._monitors = monitors
+        self._monitors, self._witnesses, self._checkpointer = monitors, witnesses, checkpointer
         self._groups, self._ready = Groups(), ReadyCount()
+        self._uids: dict[Key, str] = {}
         self._deployer, self._recorder = Deployer(cache, cluster), Recorder(cluster)
+        self._finalizers = Finalizers(cache, cluster, monitors.deletions, checkpointer, self._recorder, later)
 
     def claim(self, key: Key) -> set[Key]:
         """Updates which group the trigger claims; returns the other triggers that this concerns.
@@ -63,15 +77,20 @@ class Reconciler:
     async def reconcile(self, key: Key) -> bool:
         """Returns whether all is done; ClusterError where it is not and the API server said why."""
         trigger = self._cache.trigger(key)
+        if trigger is None or self._uids.setdefault(key, trigger.uid) != trigger.uid:
+            self._forget(key)  # also what is known of one of the same name that was there before
         if trigger is None:
-            self._forget(key)
-            return True
-        if trigger.deleting:
             return True
         accepted = self._accept(trigger)
+        if trigger.deleting:
+            await self._finalizers.finish(trigger, accepted, holds=self._groups.holder(key) == key)
+            return True
+        if isinstance(accepted, Accepted):
+            await self._finalizers.keep(trigger, accepted)
         seen = await self._bring(trigger, accepted)
         await self._report(trigger, seen)
         await self._tell(seen)
+        self._checkpointer.note(trigger, seen)
         return seen.problem is None
 
     def _accept(self, trigger: Trigger) -> Accepted | Refused:
@@ -81,17 +100,26 @@ class Reconciler:
         """The garbage collector removes the objects, whether the operator runs or not."""
         for monitor in self._monitors:
             monitor.forget(key)
+        self._witnesses.forget(key)
+        self._checkpointer.forget(key)
+        self._finalizers.forget(key)
         self._deployer.forget(key)
         self._ready.forget(key)
+        self._uids.pop(key, None)
 
     async def _bring(self, trigger: Trigger, accepted: Accepted | Refused) -> Observation:
         if isinstance(accepted, Refused):
             return self._observe_refused(trigger, accepted)
         ruling = self._ruling(trigger.key, accepted)
-        problem = await self._deployer.deploy(
+        problem = await self._leftover(trigger) or await self._deployer.deploy(
             trigger, manifests(trigger, accepted, self._settings, hold=not ruling.holds)
         )
         return self._observe(trigger, accepted, ruling, problem)
+
+    async def _leftover(self, trigger: Trigger) -> Verdict | None:
+        """What pods of a new trigger must not find."""
+        known = self._cache.find(trigger.key, "Deployment", consumer_name(trigger.key.name))
+        return None if known else await self._checkpointer.leftover(trigger)
 
     def _ruling(self, key: Key, accepted: Accepted) -> Verdict:
         holder = self._groups.holder(key)
@@ -107,7 +135,7 @@ class Reconciler:
         """Objects of the last valid spec stay as they are, and are reported as they are."""
         self._monitors.brokers.watch(trigger.key, ())
         workload = self._workload(trigger)
-        answers = self._answers(trigger.key, workload)
+        answers = self._witnesses.watch(trigger.key, workload)
         return Observation(
             name=trigger.key.name,
             generation=trigger.generation,
@@ -123,21 +151,31 @@ class Reconciler:
         question = target(trigger.key.namespace, config.bootstrap_servers, config.topics)
         connection = self._monitors.brokers.watch(trigger.key, (question,)).get(question)
         workload = self._workload(trigger)
-        answers = self._answers(trigger.key, workload)
+        answers = self._witnesses.watch(trigger.key, workload)
+        desired = 0 if spec.suspend or not ruling.holds else spec.scaling.replicas
         return Observation(
             name=trigger.key.name,
             generation=trigger.generation,
             accepted=ruling,
             servers=tuple(config.bootstrap_servers),
             topics=tuple(config.topics),
+            group_id=config.group_id,
             finding=connection.finding if connection else None,
             suspended=spec.suspend,
-            desired=0 if spec.suspend or not ruling.holds else spec.scaling.replicas,
+            desired=desired,
             problem=problem,
             workload=workload,
             answers=answers,
             stop=standing(workload, answers) if workload else None,
+            remembered=self._checkpointer.untold(trigger.key),
+            has_checkpoint=has_checkpoint(trigger),
+            retention=self._retention(trigger.key, config, desired),
         )
+
+    def _retention(self, key: Key, config: ConsumerConfig, desired: int) -> float | None:
+        """Asked of the brokers while nobody consumes."""
+        question = servers(key.namespace, config.bootstrap_servers)
+        return self._monitors.retentions.watch(key, () if desired else (question,)).get(question)
 
     def _workload(self, trigger: Trigger) -> Workload | None:
         deployment = self._cache.find(trigger.key, "Deployment", consumer_name(trigger.key.name))
@@ -145,14 +183,6 @@ class Reconciler:
             return None
         pods = tuple(pod for pod in self._cache.pods(trigger.key) if _is_of(pod, deployment.name))
         return Workload(deployment.generation, deployment.scale, pods)
-
-    def _answers(self, key: Key, workload: Workload | None) -> dict[str, Report | None]:
-        """What the pods that run say; one whose readiness flips is asked anew."""
-        pods = [pod for pod in workload.staying if pod.answers] if workload else []
-        waiting = [PodAddress(pod.uid, pod.ip) for pod in pods if not pod.ready]
-        ready = [PodAddress(pod.uid, pod.ip) for pod in pods if pod.ready]
-        answers = {**self._monitors.waiting_pods.watch(key, waiting), **self._monitors.ready_pods.watch(key, ready)}
-        return {question.uid: answer for question, answer in answers.items()}
 
     async def _tell(self, seen: Observation) -> None:
         """Passes a stop, or its end, on to the pods that do not know of it."""
@@ -168,8 +198,10 @@ class Reconciler:
         wanted = status(seen, trigger.status, now)
         self._ready.set(trigger.key, (find(wanted["conditions"], READY) or {})["status"])
         if same(wanted, trigger.status):
+            self._checkpointer.told(trigger.key, seen.remembered)
             return
         await self._write(trigger, wanted)
+        self._checkpointer.told(trigger.key, seen.remembered)
         for notice in transitions(trigger.status.get("conditions", []), wanted["conditions"]):
             await self._recorder.record(trigger, notice)
 

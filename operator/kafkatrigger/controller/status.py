@@ -15,6 +15,7 @@ from kafkatrigger.controller.conditions import (
     TYPES,
     Verdict,
     conditions,
+    find,
     no,
     unknown,
     verdict,
@@ -23,6 +24,7 @@ from kafkatrigger.controller.conditions import (
 from kafkatrigger.controller.names import selector_text
 from kafkatrigger.controller.observation import Observation
 from kafkatrigger.controller.progress import consuming, deployed
+from kafkatrigger.controller.reports import lag
 
 SHOWN_TOPICS = 3
 
@@ -40,7 +42,7 @@ def status(seen: Observation, previous: Body, now: str) -> dict[str, Any]:
     if seen.suspended:
         every[SUSPENDED] = yes("Suspended", "spec.suspend is true: no pods run; the group's offsets are kept")
     blocked = blocked_keys(seen, previous.get("blockedKeys", {}).get("count", 0))
-    every |= concerns(seen, blocked, before)
+    every |= concerns(seen, blocked, before, now)
     result = {
         "observedGeneration": seen.generation,
         "conditions": conditions(every, before, seen.generation, now),
@@ -48,7 +50,20 @@ def status(seen: Observation, previous: Body, now: str) -> dict[str, Any]:
         "selector": selector_text(seen.name),
     }
     result |= {"topicsText": _topics_text(seen.topics)} if seen.topics else {}
-    return result | ({"blockedKeys": {"count": blocked}} if blocked else {})
+    result |= {"blockedKeys": {"count": blocked}} if blocked else {}
+    return result | _progress(seen, every[READY], previous)
+
+
+def _progress(seen: Observation, ready: Verdict, previous: Body) -> dict[str, Any]:
+    """Timestamps are written with a checkpoint, and so is the lag; else they would be a write for every message."""
+    told = {name: previous[name] for name in ("partitionTimestamps", "lag") if name in previous}
+    found = lag(seen.reports)
+    if seen.remembered:
+        told["partitionTimestamps"] = {topic: dict(marks) for topic, marks in seen.remembered.timestamps.items()}
+        found = seen.remembered.lag
+    elif ready.status == (find(previous.get("conditions", []), READY) or {}).get("status"):
+        found = None
+    return told if found is None else {**told, "lag": found}
 
 
 def _ready(judged: Mapping[str, Verdict], seen: Observation) -> Verdict:
@@ -91,5 +106,5 @@ def same(wanted: Body, stored: Body) -> bool:
     """Whether a write would change nothing; what others wrote into the status is not ours to compare."""
     now = {each["type"]: each for each in wanted["conditions"]}
     before = {each.get("type"): each for each in stored.get("conditions", []) if each.get("type") in TYPES}
-    fields = ("observedGeneration", "replicas", "selector", "topicsText", "blockedKeys")
+    fields = ("observedGeneration", "replicas", "selector", "topicsText", "blockedKeys", "partitionTimestamps", "lag")
     return now == before and all(wanted.get(field) == stored.get(field) for field in fields)

@@ -9,16 +9,19 @@ import socket
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from kafkatrigger.kafka.client import connection
+from kafkatrigger.kafka.topics import topic_id
+
+T = TypeVar("T")
 
 TIMEOUT = 5.0
 """Seconds that brokers have to answer."""
@@ -41,6 +44,16 @@ class Target:
 
 
 @dataclass(frozen=True)
+class FoundTopic:
+    """A topic that exists."""
+
+    name: str
+    partitions: int
+    topic_id: str = ""
+    """In hexadecimal digits; empty where the broker does not say."""
+
+
+@dataclass(frozen=True)
 class Finding:
     """What a check found: all well when nothing is set."""
 
@@ -50,6 +63,8 @@ class Finding:
     """Topics that do not exist."""
     refused: tuple[tuple[str, str], ...] = ()
     """Topics that exist and may not be read, with the broker's words."""
+    topics: tuple[FoundTopic, ...] = ()
+    """Topics that exist, by name; none where nobody answered."""
 
     @property
     def healthy(self) -> bool:
@@ -66,8 +81,12 @@ class _Client:
 
 def target(namespace: str, servers: list[str], topics: list[str]) -> Target:
     """The question of a trigger, equal for triggers that need the same."""
-    short = any(is_short(server) for server in servers)
-    return Target(tuple(sorted(servers)), tuple(sorted(topics)), namespace if short else "")
+    return Target(tuple(sorted(servers)), tuple(sorted(topics)), where_it_matters(namespace, servers))
+
+
+def where_it_matters(namespace: str, servers: Iterable[str]) -> str:
+    """The namespace, where a server's name means something else in another one."""
+    return namespace if any(is_short(server) for server in servers) else ""
 
 
 class Brokers:
@@ -81,13 +100,20 @@ class Brokers:
 
     def check(self, target: Target) -> Finding:
         """Asks the brokers; takes about the timeout at most, and never raises for what brokers do."""
-        servers = (
-            tuple(qualified(server, target.namespace) for server in target.servers)
-            if target.namespace
-            else target.servers
-        )
-        with self._client(servers) as client:
+        with self._client(target.servers, target.namespace) as client:
             return self._ask(client, target)
+
+    @contextmanager
+    def admin(self, servers: tuple[str, ...], namespace: str) -> Iterator[AdminClient]:
+        """A shared client for other questions; what it answers is to be waited for with `result`."""
+        with self._client(servers, namespace) as client:
+            yield client.admin
+
+    def result(self, answer: Future[T]) -> T:
+        """The answer; KafkaException, or TimeoutError where none came or the process is told to end."""
+        either: tuple[Future[Any], ...] = (answer, self._closed)
+        wait(either, self._timeout + 1, FIRST_COMPLETED)
+        return answer.result(0)
 
     def close_idle(self) -> None:
         """Closes clients that nobody used for a while."""
@@ -106,8 +132,8 @@ class Brokers:
         return len(self._clients)
 
     @contextmanager
-    def _client(self, servers: tuple[str, ...]) -> Iterator[_Client]:
-        client, evicted = self._take(servers)
+    def _client(self, servers: tuple[str, ...], namespace: str) -> Iterator[_Client]:
+        client, evicted = self._take(tuple(qualified(each, namespace) for each in servers) if namespace else servers)
         del evicted
         try:
             yield client
@@ -128,11 +154,11 @@ class Brokers:
 
     def _ask(self, client: _Client, target: Target) -> Finding:
         futures = client.admin.describe_topics(TopicCollection(list(target.topics)), request_timeout=self._timeout)
-        missing, refused = [], []
+        found, missing, refused = [], [], []
         for topic, future in futures.items():
-            wait((future, self._closed), self._timeout + 1, FIRST_COMPLETED)
             try:
-                future.result(0)
+                described = self.result(future)
+                found.append(FoundTopic(topic, len(described.partitions), topic_id(described).hex()))
             except KafkaException as error:
                 reason: KafkaError = error.args[0]
                 if reason.code() in _ABSENT:
@@ -143,7 +169,8 @@ class Brokers:
                     refused.append((topic, reason.str()))
             except TimeoutError:
                 return Finding(unreachable="no answer in time")
-        return Finding(missing=tuple(sorted(missing)), refused=tuple(sorted(refused)))
+        by_name = tuple(sorted(found, key=lambda each: each.name))
+        return Finding(missing=tuple(sorted(missing)), refused=tuple(sorted(refused)), topics=by_name)
 
 
 def qualified(server: str, namespace: str) -> str:

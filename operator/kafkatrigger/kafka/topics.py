@@ -5,7 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigEntry, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    ClusterMetadata,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+    TopicDescription,
+)
 
 METADATA_TIMEOUT = 5.0
 CREATE_TIMEOUT = 15.0
@@ -83,10 +91,15 @@ def ids(admin: AdminClient, names: Iterable[str]) -> dict[str, bytes]:
     found = {}
     for name, answer in answers.items():
         try:
-            uuid = answer.result().topic_id
+            uuid = topic_id(answer.result())
         except KafkaException:
             continue
-        high, low = uuid.get_most_significant_bits(), uuid.get_least_significant_bits()
-        if high or low:  # else the broker is older than they are
-            found[name] = struct.pack(">qq", high, low)
+        if uuid:
+            found[name] = uuid
     return found
+
+
+def topic_id(described: TopicDescription) -> bytes:
+    """Nothing where the broker is older than topic ids are."""
+    high, low = described.topic_id.get_most_significant_bits(), described.topic_id.get_least_significant_bits()
+    return struct.pack(">qq", high, low) if high or low else b""

@@ -41,14 +41,14 @@ class OperatorProcess:
 
 
 @contextmanager
-def running_operator(kubeconfig: Path, folder: Path, **settings: Any) -> Iterator[OperatorProcess]:
-    """An operator that finished its first list; it ends with the context."""
+def running_operator(kubeconfig: Path, folder: Path, hurry: str = "", **settings: Any) -> Iterator[OperatorProcess]:
+    """An operator that finished its first list; it ends with the context. `hurry` is Python that shortens its waits."""
     health, metrics = free_ports(2)
     file, log = folder / "operator.yaml", folder / "operator.log"
     file.write_text(yaml.safe_dump({**SETTINGS, "healthPort": health, "metricsPort": metrics, **settings}))
     environment = {**os.environ, "KUBECONFIG": str(kubeconfig), "PYTHONPATH": str(SOURCES)}
     with log.open("wb") as output:
-        command = [sys.executable, "-c", START, "--settings", str(file)]
+        command = [sys.executable, "-c", f"{hurry}\n{START}", "--settings", str(file)]
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
     operator = OperatorProcess(process, log, metrics)
     try:

@@ -193,12 +193,35 @@ def test_a_trigger_that_is_made_again_gets_objects_of_its_own(world: World) -> N
     )
 
 
+def test_no_pod_finds_the_checkpoint_of_an_earlier_trigger(world: World) -> None:
+    labels = {
+        "app.kubernetes.io/instance": "rul",
+        "app.kubernetes.io/component": "checkpoint",
+        "app.kubernetes.io/managed-by": "kafkatrigger",
+    }
+    owner = {"apiVersion": "kafkatrigger.dev/v1alpha1", "kind": "KafkaTrigger", "name": "rul", "controller": True}
+    name = "rul-consumer-checkpoint-3"
+    metadata = {
+        "name": name,
+        "labels": labels,
+        "ownerReferences": [{**owner, "uid": "00000000-0000-0000-0000-000000000000"}],
+        "finalizers": ["example.com/not-gone-yet"],
+    }
+    world.api.call("POST", world.path(CONFIG_MAPS), {"metadata": metadata})
+    world.apply()
+    assert name in world.wait_condition("Deployed", "False", "Progressing")["message"]
+    assert world.api.get(world.path(DEPLOYMENTS, "rul-consumer")) is None
+    world.api.merge(world.path(CONFIG_MAPS, name), {"metadata": {"finalizers": None}})
+    world.child(DEPLOYMENTS)
+
+
 def test_orphans_are_taken_up_again(world: World) -> None:
     world.apply()
     world.pods(1)
     old = world.child(DEPLOYMENTS)["metadata"]["uid"]
     world.api.call("DELETE", world.path(TRIGGERS, "rul"), {"propagationPolicy": "Orphan"})
     until(lambda: not world.child(DEPLOYMENTS)["metadata"].get("ownerReferences"), 10, "the orphan")
+    world.wait_deleted()
     uid = world.apply()["metadata"]["uid"]
 
     def adopted() -> bool:

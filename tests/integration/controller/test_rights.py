@@ -74,6 +74,7 @@ def _exercise(world: World) -> None:
     world.wait_event("Warning", "BrokersUnreachable")
     _stop(world)
     _leftovers(world)
+    _finalizer(world)
     world.apply(suspend=True)
     world.wait_condition("Ready", "False", "Suspended")
 
@@ -92,6 +93,14 @@ def _stop(world: World) -> None:
             return annotations.get("kafkatrigger.dev/stopped") == stopped
 
         until(is_told, PATIENCE, "the annotation of the pod")
+
+
+def _finalizer(world: World) -> None:
+    """It comes with the policy and goes with it."""
+    world.apply(deletionPolicy="DeleteGroup")
+    until(lambda: len(world.finalizers()) == 1, PATIENCE, "the finalizer")
+    world.apply()
+    until(lambda: not world.finalizers(), PATIENCE, "its end")
 
 
 def _leftovers(world: World) -> None:

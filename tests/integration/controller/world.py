@@ -133,6 +133,20 @@ class World:
         body = {"status": {"phase": "Pending", "conditions": scheduled, field: [status]}}
         self.api.merge(f"{self.path(PODS, pod['metadata']['name'])}/status", body)
 
+    def finalizers(self, name: str = "rul") -> list[str]:
+        """Of a trigger that is there."""
+        found: list[str] = self.trigger(name)["metadata"].get("finalizers", [])
+        return found
+
+    def hold_pod(self, name: str, *, held: bool = True) -> None:
+        """Keeps a pod that is deleted from being gone, as its drain does, until it is no longer held."""
+        finalizers = ["example.com/drains"] if held else None
+        self.api.merge(self.path(PODS, name), {"metadata": {"finalizers": finalizers}})
+
+    def wait_deleted(self, name: str = "rul") -> None:
+        """The trigger is gone."""
+        self.wait_no_object(TRIGGERS, name)
+
     def events(self, name: str = "rul") -> list[tuple[str, str]]:
         """Type and reason of the events about a trigger."""
         found = self.api.items(

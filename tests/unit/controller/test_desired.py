@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from kafkatrigger.api.checkpoint import CHECKPOINT_PATH, CHUNKS
 from kafkatrigger.api.consumer_config import CONTROL_SOCKET
 from kafkatrigger.api.stop import REVISION_VARIABLE, STOPPED_PATH
 from kafkatrigger.controller.desired import Manifest, manifests
@@ -85,7 +86,7 @@ def test_replicas(spec: dict[str, Any], hold: bool, replicas: int) -> None:
     assert deployment(spec, hold=hold)["spec"]["replicas"] == replicas
 
 
-@pytest.mark.parametrize("spec", [{"suspend": True}, {"scaling": {"replicas": 5}}])
+@pytest.mark.parametrize("spec", [{"suspend": True}, {"scaling": {"replicas": 5}}, {"deletionPolicy": "DeleteGroup"}])
 def test_scaling_does_not_roll_the_pods(spec: dict[str, Any]) -> None:
     assert deployment(spec)["spec"]["template"] == deployment({})["spec"]["template"]
 
@@ -170,6 +171,16 @@ def test_the_consumer_alone_can_be_asked_and_told() -> None:
     (item,) = volumes["kafkatrigger-pod"]["downwardAPI"]["items"]
     assert item["path"] == Path(STOPPED_PATH).name
     assert item["fieldRef"]["fieldPath"] == f"metadata.annotations['{STOPPED}']"
+
+
+def test_the_consumer_alone_sees_the_checkpoint_whatever_there_is_of_it() -> None:
+    pod = deployment(FULL)["spec"]["template"]["spec"]
+    (consumer,), (runtime,) = pod["containers"], pod["initContainers"]
+    assert mounts(consumer)[str(CHECKPOINT_PATH)] == "kafkatrigger-checkpoint"
+    assert "kafkatrigger-checkpoint" not in mounts(runtime).values()
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    sources = [source["configMap"] for source in volumes["kafkatrigger-checkpoint"]["projected"]["sources"]]
+    assert sources == [{"name": f"rul-consumer-checkpoint-{number}", "optional": True} for number in range(CHUNKS)]
 
 
 def test_long_timestamps_are_not_shown_as_an_annotation() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kafkatrigger.controller.pod_reader import judge_ready, judge_waiting
+from kafkatrigger.controller.pod_reader import judge_leaving, judge_ready, judge_waiting
 from kafkatrigger.controller.reports import Report
 
 BEFORE, FOUND = Report(True, "Consuming", "before"), Report(True, "Consuming", "found")
@@ -22,3 +22,11 @@ def test_what_a_ready_pod_said_stands_while_it_cannot_be_read() -> None:
 
 def test_a_pod_that_is_not_ready_says_why_itself() -> None:
     assert judge_waiting(BEFORE, None) == (None, 5.0)
+
+
+@pytest.mark.parametrize(("pods", "seconds"), [(1, 1), (50, 1), (5000, 100)])
+def test_what_a_leaving_pod_said_last_counts(pods: int, seconds: int) -> None:
+    known, pause = judge_leaving(BEFORE, None, pods)
+    assert known == BEFORE
+    assert 0.8 * seconds <= pause <= 1.2 * seconds
+    assert judge_leaving(BEFORE, FOUND, pods)[0] == FOUND

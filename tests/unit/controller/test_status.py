@@ -6,8 +6,8 @@ import pytest
 
 from kafkatrigger.api.pod_status import JOINING_GROUP, TRANSFORMATION_NOT_LOADED
 from kafkatrigger.controller.conditions import Verdict, no
-from kafkatrigger.controller.observation import Observation
-from kafkatrigger.controller.reports import Report
+from kafkatrigger.controller.observation import Observation, Remembered
+from kafkatrigger.controller.reports import Held, Report
 from kafkatrigger.controller.status import same, status
 from kafkatrigger.kafka.brokers import Finding
 from tests.unit.controller.helpers import container
@@ -209,7 +209,7 @@ def test_the_other_fields() -> None:
 def test_what_others_wrote_is_not_compared() -> None:
     mine = status(seen(pod()), {}, NOW)
     theirs = {"type": "Theirs", "status": "True"}
-    assert same(mine, {**mine, "lag": 5, "conditions": [theirs, *reversed(mine["conditions"])]})
+    assert same(mine, {**mine, "theirs": 5, "conditions": [theirs, *reversed(mine["conditions"])]})
     assert not same(mine, {**mine, "replicas": 7})
     suspended = status(seen(workload=workload(), suspended=True, desired=0), {}, NOW)
     assert not same(mine, {**mine, "conditions": [*mine["conditions"], suspended["conditions"][-1]]})
@@ -218,3 +218,32 @@ def test_what_others_wrote_is_not_compared() -> None:
 def test_long_messages_are_cut() -> None:
     observation = seen(pod(), accepted=Verdict("False", "InvalidSpec", "x" * 5000))
     assert len(message(observation, "Accepted")) == 1024
+
+
+def told(lag: int | None, **changes: Any) -> Observation:
+    report = Report(True, "Consuming", "", frozenset({Held("machine-data", 0, 5, lag=lag)}))
+    return seen(pod(), answers={"uid-p1": report}, **changes)
+
+
+def test_timestamps_and_lag_are_written_with_a_checkpoint() -> None:
+    first = status(told(3), {}, NOW)
+    assert (first["lag"], first.get("partitionTimestamps")) == (3, None)
+    assert same(status(told(9), first, NOW), first)
+    taken = Remembered({"machine-data": {"0": 5}}, 9)
+    second = status(told(10, remembered=taken), first, NOW)
+    assert (second["lag"], second["partitionTimestamps"]) == (9, {"machine-data": {"0": 5}})
+    assert not same(second, first)
+    assert same(status(told(11), second, NOW), second)
+
+
+def test_lag_is_written_when_ready_changes() -> None:
+    before = status(told(3), {}, NOW)
+    found = status(told(8, accepted=no("GroupInUse", "m")), before, NOW)
+    assert found["lag"] == 8
+    assert status(told(None, accepted=no("GroupInUse", "m")), before, NOW)["lag"] == 3
+
+
+def test_without_pods_the_last_lag_stands() -> None:
+    before = status(told(3), {}, NOW)
+    assert status(seen(desired=0), before, NOW)["lag"] == 3
+    assert status(seen(remembered=Remembered({}, None)), before, NOW)["lag"] == 3

@@ -1,0 +1,168 @@
+"""What becomes of a checkpoint when pods say how far they are. Pure; `api.checkpoint` explains the whole."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from zlib import crc32
+
+import msgspec
+
+from kafkatrigger.api.checkpoint import CHUNKS, Checkpoint, Mark
+from kafkatrigger.api.configure import redrive_topic
+from kafkatrigger.controller.cache import Body, Trigger
+from kafkatrigger.controller.desired import Manifest, owner_of
+from kafkatrigger.controller.names import CHUNKED, REPLAYED, checkpoint_labels, checkpoint_name
+from kafkatrigger.controller.observation import Observation
+from kafkatrigger.controller.reports import Report
+from kafkatrigger.kafka.brokers import FoundTopic
+
+LARGEST = 800 * 1024
+"""Bytes of a checkpoint in one ConfigMap, which holds a mebibyte; a larger one is in CHUNKS of them."""
+SHOWN = 1000
+"""Most partitions whose timestamps the status has."""
+
+Timestamps = dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A checkpoint as it is in the cluster."""
+
+    marks: Checkpoint
+    chunks: int = 0
+    """ConfigMaps; 0 where there is none."""
+    replayed: str = ""
+    """The nonce of the replay that it is later than."""
+
+
+def following(before: Stored, seen: Observation, reports: Mapping[str, Report], replayed: str) -> Stored | None:
+    """The next checkpoint; `reports` are by the pods' uid. None where it cannot be taken yet.
+
+    A first one waits until every pod that should be there has answered and every partition is known: one that it had not
+    would later be taken for new. So does the first after a replay, which alone may take offsets back; what pods said that
+    were there before it is void.
+    """
+    pods = seen.workload.staying if seen.workload else []
+    staying = {pod.uid: reports.get(pod.uid) for pod in pods}
+    first, anew = not before.marks, replayed != before.replayed
+    given = [each for each in staying.values() if each] if anew else reports.values()
+    ours = [each for each in given if each.group_id == seen.group_id]  # not of a trigger that had the name before
+    found = seen.finding.topics if seen.finding else ()
+    marks = merge({} if anew else before.marks, ours, {*seen.topics, redrive_topic(seen.group_id)}, found)
+    told = len(pods) >= seen.desired and all(each and each.settled for each in staying.values())
+    if (first or anew) and not (told and covers(marks, seen.topics, found)):
+        return None
+    return Stored(marks, chunks_needed(marks, before.chunks), replayed)
+
+
+def merge(
+    before: Checkpoint, reports: Iterable[Report], consumed: Collection[str], found: Iterable[FoundTopic]
+) -> Checkpoint:
+    """The checkpoint before, with what the pods say. Nothing is forgotten of a topic that is consumed."""
+    ids = {topic.name: topic.topic_id for topic in found}
+    merged = {topic: dict(marks) for topic, marks in before.items() if topic in consumed}
+    for topic, partition, mark in _marks(reports):
+        if topic in consumed and not _differ(mark.topic_id, ids.get(topic, "")):
+            marks = merged.setdefault(topic, {})
+            marks[partition] = _later(marks.get(partition), mark)
+    return merged
+
+
+def covers(checkpoint: Checkpoint, topics: Iterable[str], found: Iterable[FoundTopic]) -> bool:
+    """Whether it has all partitions of the topics. A first one that had not would make them new ones later."""
+    counts = {topic.name: topic.partitions for topic in found}
+    return all(
+        topic in counts and all(str(number) in checkpoint.get(topic, {}) for number in range(counts[topic]))
+        for topic in topics
+    )
+
+
+def timestamps(checkpoint: Checkpoint, topics: Collection[str]) -> Timestamps:
+    """What the status shows of it: all or nothing of the source topics."""
+    if sum(len(checkpoint.get(topic, {})) for topic in topics) > SHOWN:
+        return {}
+    known = {
+        topic: {
+            number: mark.timestamp for number, mark in checkpoint.get(topic, {}).items() if mark.timestamp is not None
+        }
+        for topic in sorted(topics)
+    }
+    return {topic: marks for topic, marks in known.items() if marks}
+
+
+def manifests(trigger: Trigger, wanted: Stored) -> list[Manifest]:
+    """The ConfigMaps, in the order in which they are written.
+
+    The first comes last: it says how many there are, and what it gives up has to be in the others before.
+    """
+    parts = _split(wanted.marks, wanted.chunks)
+    return [_config_map(trigger, chunk, parts[chunk], wanted) for chunk in reversed(range(wanted.chunks))]
+
+
+def chunks_needed(marks: Checkpoint, before: int) -> int:
+    """One, or all there can be: a partition moves to another ConfigMap once in its life at most."""
+    return 1 if before <= 1 and len(msgspec.json.encode(marks)) <= LARGEST else CHUNKS
+
+
+def parse(first: Body, others: Iterable[Body]) -> Stored:
+    """The checkpoint in these ConfigMaps; msgspec.DecodeError where somebody else wrote into them."""
+    annotations = first["metadata"].get("annotations") or {}
+    marks: Checkpoint = {}
+    for body in (first, *others):
+        for text in (body.get("data") or {}).values():
+            for topic, found in msgspec.json.decode(text, type=Checkpoint).items():
+                marks.setdefault(topic, {}).update(found)
+    return Stored(marks, chunk_count(first), annotations.get(REPLAYED, ""))
+
+
+def unreadable(first: Body) -> Stored:
+    """A checkpoint that somebody else wrote into or took parts of: there is none, in as many ConfigMaps as before."""
+    return Stored({}, chunk_count(first))
+
+
+def chunk_count(first: Body) -> int:
+    """How many ConfigMaps the first one speaks of."""
+    text = (first["metadata"].get("annotations") or {}).get(CHUNKED, "1")
+    return CHUNKS if text == str(CHUNKS) else 1
+
+
+def _marks(reports: Iterable[Report]) -> Iterator[tuple[str, str, Mark]]:
+    for report in reports:
+        for held in report.partitions:
+            if held.committed is not None:
+                yield held.topic, str(held.partition), Mark(held.committed, held.timestamp, held.topic_id)
+
+
+def _later(before: Mark | None, found: Mark) -> Mark:
+    """What a pod said a while ago takes nothing back, but a topic that was made anew begins anew."""
+    if before is None or _differ(before.topic_id, found.topic_id):
+        return found
+    if found.offset < before.offset:
+        return before
+    known = before.timestamp if found.timestamp is None else found.timestamp
+    return Mark(found.offset, known, found.topic_id or before.topic_id)
+
+
+def _differ(one: str, other: str) -> bool:
+    return bool(one and other) and one != other
+
+
+def _split(marks: Checkpoint, chunks: int) -> list[Checkpoint]:
+    parts: list[Checkpoint] = [{} for _ in range(chunks)]
+    for topic in sorted(marks):
+        for partition in sorted(marks[topic], key=int):
+            part = parts[crc32(f"{topic}/{partition}".encode()) % chunks]
+            part.setdefault(topic, {})[partition] = marks[topic][partition]
+    return parts
+
+
+def _config_map(trigger: Trigger, chunk: int, part: Checkpoint, wanted: Stored) -> Manifest:
+    said: Mapping[str, str] = {CHUNKED: str(wanted.chunks), REPLAYED: wanted.replayed} if chunk == 0 else {}
+    metadata = {
+        "name": checkpoint_name(trigger.key.name, chunk),
+        "namespace": trigger.key.namespace,
+        "labels": checkpoint_labels(trigger.key.name),
+        "annotations": {name: value for name, value in said.items() if value},
+        "ownerReferences": [owner_of(trigger)],
+    }
+    text = msgspec.json.encode(part).decode()
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {f"{chunk}.json": text}}

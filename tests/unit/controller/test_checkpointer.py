@@ -1,0 +1,95 @@
+"""How many writes checkpoints make, and that a failure costs no more than its own."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+
+from kafkatrigger.controller import checkpointer
+from kafkatrigger.controller.cache import Cache, Key, Trigger
+from kafkatrigger.controller.checkpointer import Checkpointer
+from kafkatrigger.controller.cluster import Cluster, ClusterError
+from kafkatrigger.controller.reports import Held, Report
+from kafkatrigger.controller.witnesses import Witnesses
+from kafkatrigger.kafka.brokers import Finding, FoundTopic
+from tests.unit.controller.helpers import body, make_observation, make_pod, make_workload
+
+SEEN = make_observation(
+    workload=make_workload(make_pod("a")), finding=Finding(topics=(FoundTopic("machine-data", 1),)), group_id="g"
+)
+SAID = {"uid-a": Report(True, "Consuming", "", frozenset({Held("machine-data", 0, 5, 5, "", 0)}), group_id="g")}
+
+
+class Api:
+    """Counts writes; refuses those of some triggers."""
+
+    def __init__(self, refused: str = "") -> None:
+        self.refused, self.written = refused, list[str]()
+
+    async def get(self, *_: str) -> None:
+        return None
+
+    async def apply(self, manifest: Any) -> Any:
+        name = manifest["metadata"]["name"]
+        if self.refused and name.startswith(self.refused):
+            raise ClusterError(500, "refused")
+        self.written.append(name)
+        return manifest
+
+
+class Words:
+    """Pods that said the same of every trigger."""
+
+    def reports(self, _: Key) -> dict[str, Report]:
+        return SAID
+
+    def release(self, *_: object) -> None:
+        pass
+
+
+def taken(api: Api, names: list[str], done: Callable[[], bool], told: list[Key]) -> float:
+    """Seconds until `done`, from when the triggers are known."""
+
+    async def story() -> float:
+        cache = Cache()
+        taker = Checkpointer(cache, cast("Cluster", api), cast("Witnesses", Words()), told.append)
+        for name in names:
+            taker.note(cast("Trigger", cache.trigger(cache.observe(body(name)))), SEEN)
+        begun, task = time.monotonic(), asyncio.create_task(taker.run())
+        while not done():
+            await asyncio.sleep(0.005)
+            assert time.monotonic() - begun < 30
+        task.cancel()
+        return time.monotonic() - begun
+
+    return asyncio.run(story())
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpointer, "FIRST_PAUSE", 0.01)
+
+
+def test_writes_are_paced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpointer, "RATE", 40.0)
+    names, api, told = [f"t{number}" for number in range(20)], Api(), list[Key]()
+    # A ConfigMap and a status of each; what comes last is not waited for.
+    assert taken(api, names, lambda: len(told) >= 20, told) >= 38 / 40
+
+
+def test_one_that_is_refused_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpointer, "RATE", 1000.0)
+    api, told = Api("bad"), list[Key]()
+    taken(api, ["bad", "good"], lambda: Key("plant-7", "good") in told, told)
+    assert set(api.written) == {"good-consumer-checkpoint-0"}
+    assert Key("plant-7", "bad") not in told
+
+
+def test_the_interval_grows_with_the_triggers() -> None:
+    taker = Checkpointer(Cache(), cast("Cluster", Api()), cast("Witnesses", Words()), lambda _: None)
+    taker._seen = {Key("n", str(number)): SEEN for number in range(10)}
+    assert taker._interval == 300
+    taker._seen = {Key("n", str(number)): SEEN for number in range(5000)}
+    assert taker._interval == 1250
