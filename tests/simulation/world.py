@@ -255,7 +255,7 @@ class World:
                 mock.patch.object(source, "Consumer", lambda settings: self._current.connect(settings)),
                 mock.patch.object(source, "AdminClient", _nothing),
                 mock.patch.object(source, "Membership", _nothing),
-                mock.patch.object(topics, "ids", lambda *_: {}),
+                mock.patch.object(topics, "ask_ids", lambda *_: {}),
                 mock.patch.object(rereading, "Consumer", lambda _: Reader(self.broker, self._current.port)),
                 mock.patch.object(at_least_once, "Producer", self._producer),
                 mock.patch.object(exactly_once, "Producer", self._producer),

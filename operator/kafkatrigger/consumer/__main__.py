@@ -15,6 +15,7 @@ import xxhash
 from confluent_kafka import KafkaError, KafkaException
 
 from kafkatrigger.api import logs, pod_status, start_policy
+from kafkatrigger.api.checkpoint import CHECKPOINT_PATH
 from kafkatrigger.api.consumer_config import CONFIG_PATH, CONTROL_SOCKET, RUNTIME_SOCKET, STATUS_PORT, ConsumerConfig
 from kafkatrigger.api.pod_status import PodStatus
 from kafkatrigger.api.stop import REVISION_VARIABLE
@@ -46,7 +47,7 @@ def main() -> None:
     )
     _tune_garbage_collection()
     try:
-        policy = Policy(start, config.redrive_topic, _revision(options.config))
+        policy = Policy(start, config.redrive_topic, _revision(options.config), options.checkpoint)
         engine = Engine(config, ports.real(config, policy, options.socket), health, Control(options.control))
         _on_signal(engine.stop)
         engine.run()
@@ -94,6 +95,12 @@ def _options() -> argparse.Namespace:
         type=Path,
         default=Path(CONFIG_PATH),
         help="configuration written by the operator (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        default=CHECKPOINT_PATH,
+        help="folder with what the trigger remembers of its progress (default: %(default)s)",
     )
     parser.add_argument(
         "--socket", type=Path, default=Path(RUNTIME_SOCKET), help="socket of the runtime (default: %(default)s)"

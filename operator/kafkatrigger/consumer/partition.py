@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kafkatrigger.consumer.offsets import LaneId, Origin, Position
+from kafkatrigger.consumer.samples import Samples
 
 if TYPE_CHECKING:
     from kafkatrigger.consumer.lanes import Lane
@@ -26,6 +27,8 @@ class Partition(msgspec.Struct, eq=False):
     """Lanes at which the trigger stopped, under another configuration: they go on, before all others."""
     lanes: "dict[LaneId, Lane]" = msgspec.field(default_factory=dict)
     """That wait; the success path has none."""
+    samples: Samples = msgspec.field(default_factory=Samples)
+    """Times of what was read."""
     leader_epoch: int = -1
     """Of the last message read; -1 where it has none."""
     told: Position | None = None

@@ -58,6 +58,8 @@ def status(parts: Parts, source: Source | None, problem: Problem, crowded: int, 
         stopped=parts.stopping.own,
         attempts=dict(parts.outcomes.attempts),
         retention_warning=_retention_warning(source, parts.lanes, lost),
+        lost_offsets=lost + (source.log_changes.lost if source else 0),
+        log_change=source.log_changes.sentence if source else "",
     )
 
 
@@ -112,6 +114,8 @@ def _partition(
         last_progress_seconds=now - partition.progressed_at if partition.progressed_at else None,
         epoch=partition.epoch,
         processed=processed.watermark if processed else None,
+        timestamp=partition.samples.below(watermark),
+        topic_id=partition.origin.topic_id.hex(),
     )
 
 

@@ -7,13 +7,17 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
+from msgspec.structs import replace
 
 from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.consumer import offsets, start
 from kafkatrigger.consumer.ahead import Ahead
+from kafkatrigger.consumer.identities import Identities
+from kafkatrigger.consumer.log_changes import LogChanges
 from kafkatrigger.consumer.membership import Membership
-from kafkatrigger.consumer.offsets import Position, encode_metadata
+from kafkatrigger.consumer.offsets import Origin, Position, encode_metadata
 from kafkatrigger.consumer.partition import Partition
+from kafkatrigger.consumer.starting_point import LOG_TRUNCATED, TOPIC_RECREATED, is_another
 from kafkatrigger.kafka import client, topics
 
 log = logging.getLogger(__name__)
@@ -85,7 +89,9 @@ class Source:
         """It was given an assignment, if an empty one, and did not lose it."""
         self._admin = AdminClient(client.connection(config.bootstrap_servers, config.connection_options))
         self._membership: Membership | None = None
+        self._identities = Identities(self._admin)
         self.rebalances = 0
+        self.log_changes = LogChanges()
         self.protocol = "Consumer" if config.group_protocol == "Auto" else config.group_protocol
         self._consumer = self._connect()
 
@@ -325,35 +331,59 @@ class Source:
         self._consumer = self._connect()
 
     def _continue_in_range(self, partition: Partition) -> None:
-        """The position is outside of the log: retention overtook it, or the topic was truncated."""
-        at = TopicPartition(partition.topic, partition.number)
+        """The position is outside of the log: retention overtook it, the log lost its end, or it is another topic's."""
+        at = _at(partition)
+        self._tick()
         try:
             low, high = self._consumer.get_watermark_offsets(at, timeout=start.TIMEOUT)
-        except KafkaException as error:
-            low, high = partition.end, partition.end  # asked again when reading fails again
+            topic_id = self._topic_ids([at]).get(partition.topic, b"")
+        except KafkaException as error:  # asked again when reading fails again
             self._on_error(error.args[0])
-        if low <= partition.end <= high:
-            self._seek(partition)
-            return
-        target = low if partition.end < low else high
-        log.error(
-            "%s: offset %d is outside of the log (%d to %d), so %d offsets are lost: continuing at %d",
-            partition.name, partition.end, low, high, max(0, low - partition.end), target,
-        )  # fmt: skip
-        if target < partition.end:
-            partition = self._begin_anew(partition)
-        partition.end = target
+        else:
+            if is_another(partition.origin.topic_id.hex(), topic_id.hex()):
+                partition = self._recreated(partition, low, topic_id)
+            elif partition.origin.topic_id and not topic_id:
+                log.warning("nobody tells the id of the topic %s: it is asked for again", partition.topic)
+            elif partition.end < low:
+                self.log_changes.removed(partition.name, partition.end, low)
+                partition.end = low
+            elif partition.end > high:
+                partition = self._truncated(partition, high)
         self._seek(partition)
 
-    def _begin_anew(self, partition: Partition) -> Partition:
+    def look_for_recreated(self, now: float) -> None:
+        """Begins anew with topics that are others by now, whether reading them failed or not."""
+        news = self._identities.news({topic for topic, _ in self.partitions}, now)
+        for partition in list(self.partitions.values()):
+            topic_id = news.get(partition.topic, b"")
+            if is_another(partition.origin.topic_id.hex(), topic_id.hex()):
+                try:
+                    low, _ = self._consumer.get_watermark_offsets(_at(partition), timeout=start.TIMEOUT)
+                except KafkaException as error:  # the next answer says the same
+                    self._on_error(error.args[0])
+                else:
+                    self._seek(self._recreated(partition, low, topic_id))
+
+    def _recreated(self, partition: Partition, low: int, topic_id: bytes) -> Partition:
+        self.log_changes.recreated(partition.name, low)
+        return self._begin_anew(partition, low, Origin(TOPIC_RECREATED, topic_id, partition.origin.config))
+
+    def _truncated(self, partition: Partition, end: int) -> Partition:
+        """The client cannot ask the brokers where the logs part, so it goes on at the end, or at what is open below it."""
+        target = min(end, partition.committed.watermark if partition.committed else end)
+        self.log_changes.truncated(partition.name, target)
+        return self._begin_anew(partition, target, replace(partition.origin, reason=LOG_TRUNCATED))
+
+    def _begin_anew(self, partition: Partition, offset: int, origin: Origin) -> Partition:
         """What is under way was read from a log that is no more: this counts as another assignment."""
         partition.revoked = True
         self.rebalances += 1
         self._stopped.discard(partition)
+        self._under_way.pop(partition, None)
         anew = Partition(
-            partition.topic, partition.number, 0, partition.origin, offsets.start(0), epoch=partition.epoch + 1
+            partition.topic, partition.number, offset, origin, offsets.start(offset), epoch=partition.epoch + 1
         )
-        self.partitions[(partition.topic, partition.number)] = anew
+        self.partitions[_place(partition)] = anew
         return anew
 
     def _seek(self, partition: Partition) -> None:
@@ -398,7 +428,7 @@ class Source:
         while True:
             self._tick()
             try:
-                return start.resolve(consumer, assigned, self._policy, self._topic_ids(assigned))
+                return start.resolve(consumer, assigned, self._policy, self._topic_ids(assigned), self.log_changes)
             except KafkaException as error:
                 log.warning("the start of %s is not known yet (%s)", _names(assigned), error.args[0].str())
                 self._on_error(error.args[0])

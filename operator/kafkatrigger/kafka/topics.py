@@ -5,13 +5,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigEntry, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    ClusterMetadata,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+    TopicDescription,
+)
 
 METADATA_TIMEOUT = 5.0
 CREATE_TIMEOUT = 15.0
 CONFIG_TIMEOUT = 10.0
 
 Settings = Future[dict[str, ConfigEntry]]
+Descriptions = dict[str, Future[TopicDescription]]
 
 
 class BrokersUnreachableError(Exception):
@@ -77,9 +86,14 @@ def settings(admin: AdminClient, topic: str) -> dict[str, str]:
     return {name: entry.value for name, entry in found.items() if entry.value is not None}
 
 
-def ids(admin: AdminClient, names: Iterable[str]) -> dict[str, bytes]:
+def ask_ids(admin: AdminClient, names: Iterable[str]) -> Descriptions:
+    """What the topics are, asked without waiting."""
+    answers: Descriptions = admin.describe_topics(TopicCollection(sorted(names)), request_timeout=METADATA_TIMEOUT)
+    return answers
+
+
+def known_ids(answers: Descriptions) -> dict[str, bytes]:
     """What tells a topic from one of the same name that was there before. Those that the broker does not tell are left out."""
-    answers = admin.describe_topics(TopicCollection(sorted(names)), request_timeout=METADATA_TIMEOUT)
     found = {}
     for name, answer in answers.items():
         try:
@@ -90,3 +104,8 @@ def ids(admin: AdminClient, names: Iterable[str]) -> dict[str, bytes]:
         if high or low:  # else the broker is older than they are
             found[name] = struct.pack(">qq", high, low)
     return found
+
+
+def ids(admin: AdminClient, names: Iterable[str]) -> dict[str, bytes]:
+    """The same, waited for."""
+    return known_ids(ask_ids(admin, names))
