@@ -67,6 +67,7 @@ def config(rng: random.Random) -> ConsumerConfig:
         group_id="group",
         group_protocol="Classic",
         topics=["in"],
+        topic_pattern="",
         source_options={},
         function="f",
         value_format="JSON",

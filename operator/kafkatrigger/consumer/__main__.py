@@ -41,7 +41,7 @@ def main() -> None:
     server = http.serve(health, metrics.registry(health), options.port)
     log.info(
         "consuming %s as group %s; status at port %d",
-        ", ".join(config.topics),
+        ", ".join(config.sources),
         config.group_id,
         server.server_address[1],
     )

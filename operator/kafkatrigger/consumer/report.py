@@ -79,6 +79,10 @@ def reason(parts: Parts, source: Source | None) -> Problem:
             "so many messages fail that the fault is hardly theirs: dispatch has stopped, and one message at a time probes; "
             "look at the log of the container runtime"
         )
+    if config.topic_pattern and not source.partitions:
+        return pod_status.CONSUMING, (
+            f"holding no partition: no topic matches {config.topic_pattern} yet, or other pods hold them all"
+        )
     return pod_status.CONSUMING, f"consuming {len(source.partitions)} partitions"
 
 

@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
 from kafkatrigger.api.consumer_config import ConsumerConfig
+from kafkatrigger.api.topic_pattern import matching
 from kafkatrigger.consumer import offsets, start
 from kafkatrigger.consumer.ahead import Ahead
 from kafkatrigger.consumer.identities import Identities
@@ -80,7 +81,9 @@ class Source:
         self._paused = False
         self._stopped: set[Partition] = set()
         self._ahead = Ahead(config.max_buffered_bytes // 4)
-        self._topics = list(config.topics)
+        self._topics = config.topics or [f"^({config.topic_pattern})$"]
+        self._is_unmatched = False
+        """No topic matches the pattern. Under the classic protocol the client does not join the group before one does."""
         self._unsupported = False
         self._under_way: dict[Partition, tuple[Position, float]] = {}
         """Commits that are not answered, and until when another one waits for that."""
@@ -104,6 +107,7 @@ class Source:
             {
                 **protocol,
                 **settings,
+                **(client.INTERNAL_TOPICS if config.topic_pattern else {}),
                 "error_cb": self._failed,
                 "on_commit": self._committed,
                 "logger": logging.getLogger("librdkafka"),
@@ -119,7 +123,7 @@ class Source:
         """Consumes this topic besides, if it exists by now."""
         if topic not in self._topics and topic not in self._absent([topic], REDRIVE_TIMEOUT):
             log.info("the topic %s is consumed as well", topic)
-            self._topics.append(topic)
+            self._topics = [*self._topics, topic]
             self._subscribe(self._consumer)
 
     def read(self, timeout: float, in_turn: bool = False) -> list[Message]:
@@ -192,7 +196,7 @@ class Source:
 
         Under the new protocol nobody is told of an empty assignment, and the member's id is its own invention.
         """
-        if self.joined:
+        if self.joined or self._is_unmatched:
             self._membership = None
             return True
         if self._membership is None:
@@ -294,7 +298,12 @@ class Source:
                 partition.commits_done = partition.commits_sent
 
     def absent_topics(self, timeout: float) -> list[str]:
-        """Which of the topics do not exist; KafkaException where no broker answers."""
+        """Which of the topics do not exist; KafkaException where no broker answers. With a pattern none has to."""
+        pattern = self._config.topic_pattern
+        if pattern and self.protocol == "Classic" and not self.joined:
+            self._is_unmatched = not matching(pattern, self._consumer.list_topics(timeout=timeout).topics)
+        elif pattern:
+            self._consumer.list_topics(self._config.redrive_topic, timeout=timeout)  # whether brokers answer
         return self._absent(self._config.topics, timeout)
 
     def _absent(self, names: Iterable[str], timeout: float) -> list[str]:

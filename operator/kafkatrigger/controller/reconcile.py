@@ -129,7 +129,7 @@ class Reconciler:
             generation=trigger.generation,
             accepted=ruling,
             servers=tuple(config.bootstrap_servers),
-            topics=tuple(config.topics),
+            topics=tuple(config.sources),
             finding=connection.finding if connection else None,
             suspended=spec.suspend,
             desired=0 if spec.suspend or not ruling.holds else spec.scaling.replicas,

@@ -127,7 +127,7 @@ class Brokers:
             return client, [self._clients.pop(key) for key in unused[:excess]]
 
     def _ask(self, client: _Client, target: Target) -> Finding:
-        futures = client.admin.describe_topics(TopicCollection(list(target.topics)), request_timeout=self._timeout)
+        futures = self._questions(client.admin, target)
         missing, refused = [], []
         for topic, future in futures.items():
             wait((future, self._closed), self._timeout + 1, FIRST_COMPLETED)
@@ -144,6 +144,15 @@ class Brokers:
             except TimeoutError:
                 return Finding(unreachable="no answer in time")
         return Finding(missing=tuple(sorted(missing)), refused=tuple(sorted(refused)))
+
+    def _questions(self, admin: AdminClient, target: Target) -> "dict[str, Future[Any]]":
+        """Where no topic is named, as with a pattern, whether the brokers answer is all there is to ask."""
+        if not target.topics:
+            return {"": admin.describe_cluster(request_timeout=self._timeout)}
+        answers: dict[str, Future[Any]] = admin.describe_topics(
+            TopicCollection(list(target.topics)), request_timeout=self._timeout
+        )
+        return answers
 
 
 def qualified(server: str, namespace: str) -> str:

@@ -19,6 +19,9 @@ METADATA_TIMEOUT = 5.0
 CREATE_TIMEOUT = 15.0
 CONFIG_TIMEOUT = 10.0
 
+AS_THE_BROKER_LIKES = -1
+"""Partitions of a new topic."""
+
 Settings = Future[dict[str, ConfigEntry]]
 Descriptions = dict[str, Future[TopicDescription]]
 

@@ -239,6 +239,31 @@ def test_the_mark_of_a_partition_waits_for_what_is_open(broker: HostBroker, topi
         pod.stop()
 
 
+@pytest.mark.parametrize("protocol", ["Consumer", "Classic"])
+def test_topics_by_pattern(broker: HostBroker, topics: Topics, protocol: str) -> None:
+    """None matches at first, which is no trouble; then one does, and then another, while Kafka's own and others never do."""
+    prefix = topics.create(1, "other")
+    first, second, internal, longer = f"{prefix}.a", f"{prefix}.b", f"__{prefix}.a", f"{prefix}.ab"
+    trigger = spec(broker, prefix, source={"groupProtocol": protocol, "initialOffsetResetPolicy": "latest"})
+    trigger["source"] = {**trigger["source"], "topicPattern": f"_*{prefix}\\.[ab]"}
+    del trigger["source"]["topics"]
+    with Pod(trigger, checkpoint={"gone": {"0": Mark(5)}}) as pod:
+        pod.wait_ready()
+        assert f"no topic matches _*{prefix}" in until(lambda: pod.status).message
+        for begin, topic in ((0, internal), (100, longer), (200, first)):
+            topics.create_named(topic, 2)
+            topics.produce(topic, numbered(10, start=begin))
+        assert sorted(numbers(topics.read(f"{prefix}.out", 10, 60))) == list(range(200, 210))
+        topics.create_named(second, 1)
+        topics.produce(second, numbered(10, start=300))
+        wanted = [*range(200, 210), *range(300, 310)]
+        assert sorted(numbers(topics.read(f"{prefix}.out", 20, 60))) == wanted
+        held = until(lambda: pod.status).partitions
+        pod.stop()
+    # They were made after the checkpoint: `latest` is for what was there before.
+    assert {(each.topic, each.started) for each in held} == {(first, "NewPartition"), (second, "NewPartition")}
+
+
 def _only(pod: Pod) -> PartitionStatus:
     (found,) = until(lambda: pod.status).partitions
     return found
