@@ -365,7 +365,9 @@ class Source:
         news = self._identities.news({topic for topic, _ in self.partitions}, now)
         for partition in list(self.partitions.values()):
             topic_id = news.get(partition.topic, b"")
-            if is_another(partition.origin.topic_id.hex(), topic_id.hex()):
+            if not partition.origin.topic_id:  # of a topic that is just made not every broker knows
+                partition.origin = replace(partition.origin, topic_id=topic_id)
+            elif is_another(partition.origin.topic_id.hex(), topic_id.hex()):
                 try:
                     low, _ = self._consumer.get_watermark_offsets(_at(partition), timeout=start.TIMEOUT)
                 except KafkaException as error:  # the next answer says the same
