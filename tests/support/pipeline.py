@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from kafkatrigger.api.checkpoint import Checkpoint
 from kafkatrigger.api.configure import consumer_config, start_policy
 from kafkatrigger.api.control import Action, Answer, BlockedKey, BlockedRef, ListBlocked, Request, ResolveBlocked
 from kafkatrigger.api.pod_status import PodStatus
@@ -38,11 +39,15 @@ class Pod:
         name: str | None = None,
         functions: Path = FUNCTIONS,
         memory_limit: int | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="kafkatrigger-pod-"))
         parsed = KafkaTriggerSpec.model_validate(spec)
         self.config = consumer_config("tests", name or f"t{uuid.uuid4().hex[:8]}", parsed)
         (self.folder / "consumer.json").write_bytes(msgspec.json.encode(self.config))
+        self.checkpoint = self.folder / "checkpoint"
+        self.checkpoint.mkdir()
+        (self.checkpoint / "0.json").write_bytes(msgspec.json.encode(checkpoint or {}))
         self._environment = {
             **os.environ,
             "PYTHONPATH": f"{SOURCES}{os.pathsep}{functions}",
@@ -68,6 +73,8 @@ class Pod:
             str(self.folder / "consumer.json"),
             "--socket",
             str(self.socket),
+            "--checkpoint",
+            str(self.checkpoint),
             "--control",
             str(self.control),
             "--port",

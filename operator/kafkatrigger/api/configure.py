@@ -40,6 +40,7 @@ def consumer_config(namespace: str, name: str, spec: KafkaTriggerSpec, group_pre
         group_id=group,
         group_protocol=source.group_protocol,
         topics=source.topics,
+        topic_pattern=source.topic_pattern or "",
         source_options=source.options,
         function=spec.transformation.function,
         value_format=source.format.value,

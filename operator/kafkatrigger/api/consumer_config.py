@@ -58,6 +58,8 @@ class ConsumerConfig(msgspec.Struct, frozen=True, rename="camel", forbid_unknown
     group_id: str
     group_protocol: str
     topics: list[str]
+    topic_pattern: str
+    """Instead of `topics`; empty where these are named."""
     source_options: dict[str, str]
     function: str
     value_format: Format
@@ -84,6 +86,11 @@ class ConsumerConfig(msgspec.Struct, frozen=True, rename="camel", forbid_unknown
     """Seconds to drain after SIGTERM; what remains of the grace period is for flush and commit."""
     partition_timestamps: PartitionTimestamps
     """Only those that the environment cannot carry."""
+
+    @property
+    def sources(self) -> list[str]:
+        """The source topics as their user said them: names, or the pattern alone."""
+        return self.topics or [self.topic_pattern]
 
     @property
     def work(self) -> Work:

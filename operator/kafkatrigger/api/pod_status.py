@@ -33,7 +33,7 @@ class PartitionStatus(msgspec.Struct, rename="camel"):
     lag: int | None
     """Log end minus watermark; None while the end is unknown."""
     started: str
-    """Why it started where it did: Committed, PartitionTimestamps or InitialOffsetResetPolicy."""
+    """Why it started where it did: one of the reasons in docs/triggers.md."""
     end: int | None = None
     """Log end, of committed transactions where the consumer reads only those; None while it is unknown."""
     in_flight: int = 0
@@ -92,3 +92,8 @@ class PodStatus(msgspec.Struct, rename="camel"):
     """Attempts since the pod started, by result: succeeded, failed, timeout, crashed."""
     retention_warning: str = ""
     """Which waiting messages the topic's retention is about to remove, as a sentence that holds no key."""
+    lost_offsets: int = 0
+    """How many offsets retention removed before this pod read them, since it started."""
+    log_change: str = ""
+    """The latest that happened to a log without the trigger's doing, as a sentence: retention removed what was not read yet,
+    the log lost its end, the topic was made anew."""

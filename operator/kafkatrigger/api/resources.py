@@ -47,12 +47,12 @@ class KafkaTriggerSpec(Model):
 
     RULES = (
         (
-            "!has(self.response) || !(self.response.topic in self.source.topics)",
+            "!has(self.response) || !has(self.source.topics) || !(self.response.topic in self.source.topics)",
             "response.topic is also a source topic, so responses would trigger themselves: choose another response.topic",
         ),
         (
             "!has(self.delivery) || !has(self.delivery.deadLetter) || !has(self.delivery.deadLetter.topic) || "
-            "!(self.delivery.deadLetter.topic in self.source.topics)",
+            "!has(self.source.topics) || !(self.delivery.deadLetter.topic in self.source.topics)",
             "delivery.deadLetter.topic is also a source topic, so dead letters would trigger themselves: choose another topic",
         ),
         (
@@ -68,7 +68,7 @@ class KafkaTriggerSpec(Model):
             "podTemplate.terminationGracePeriodSeconds is too short to drain: at least delivery.timeout and 15 seconds",
         ),
         (
-            "!has(self.source.groupId) || !((self.source.groupId + '.redrive') in self.source.topics)",
+            "!has(self.source.groupId) || !has(self.source.topics) || !((self.source.groupId + '.redrive') in self.source.topics)",
             "source.topics has the trigger's own redrive topic (source.groupId with .redrive appended), which it reads anyway: "
             "remove it",
         ),

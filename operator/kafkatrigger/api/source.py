@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from kafkatrigger.api.client_options import CLASSIC_ONLY, CONNECTION_OPTIONS, SOURCE_OPTIONS, Table
 from kafkatrigger.api.schema import Milliseconds, Model, TopicName, refuse_unless
 from kafkatrigger.api.start_policy import epoch_milliseconds
+from kafkatrigger.api.topic_pattern import GRAMMAR, SENTENCE, is_pattern
 
 
 def _option_rules(table: Table) -> list[Any]:
@@ -112,7 +113,7 @@ class Source(Model):
             "group; delete the trigger and create it again",
         ),
         (
-            "!has(self.partitionTimestamps) || self.partitionTimestamps.all(topic, topic in self.topics)",
+            "!has(self.partitionTimestamps) || !has(self.topics) || self.partitionTimestamps.all(topic, topic in self.topics)",
             "source.partitionTimestamps names a topic that is not in source.topics: correct the name or add the topic",
         ),
         (
@@ -121,13 +122,28 @@ class Source(Model):
             "source.options sets heartbeat.interval.ms or session.timeout.ms, which the broker decides unless "
             "source.groupProtocol is Classic: remove them or set it",
         ),
+        (
+            "has(self.topics) != has(self.topicPattern)",
+            "source needs exactly one of topics and topicPattern: name the topics, or write a pattern that their names match",
+        ),
     )
 
     topics: list[TopicName] = Field(
+        default_factory=list,
         min_length=1,
         max_length=100,
-        description="Topics to consume.",
+        description="Topics to consume. Either this or topicPattern.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    topic_pattern: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=249,
+        description="Regular expression; all topics whose whole name it matches are consumed, those made later too, and never "
+        "one whose name begins with two underscores. Either this or topics.",
+        json_schema_extra={
+            "rules": [[f"self.matches(r'{GRAMMAR}') && ''.matches('^(' + self + ')$') in [true, false]", SENTENCE]]
+        },
     )
     group_id: str | None = Field(
         default=None,
@@ -173,6 +189,12 @@ class Source(Model):
     def _known(cls, value: dict[str, str]) -> dict[str, str]:
         return _allowed(value, SOURCE_OPTIONS)
 
+    @field_validator("topic_pattern")
+    @classmethod
+    def _pattern(cls, value: str | None) -> str | None:
+        refuse_unless(value is None or is_pattern(value), SENTENCE)
+        return value
+
     @field_validator("filter")
     @classmethod
     def _filter(cls, value: str | None) -> str | None:
@@ -187,13 +209,18 @@ class Source(Model):
         return value
 
     @model_validator(mode="after")
+    def _either_way(self) -> "Source":
+        refuse_unless(bool(self.topics) != bool(self.topic_pattern), self.RULES[3][1])
+        return self
+
+    @model_validator(mode="after")
     def _options_of_protocol(self) -> "Source":
         refuse_unless(self.group_protocol == "Classic" or not set(CLASSIC_ONLY) & set(self.options), self.RULES[2][1])
         return self
 
     @model_validator(mode="after")
     def _timestamps_of_topics(self) -> "Source":
-        refuse_unless(set(self.partition_timestamps) <= set(self.topics), self.RULES[1][1])
+        refuse_unless(not self.topics or set(self.partition_timestamps) <= set(self.topics), self.RULES[1][1])
         partitions = [number for of_topic in self.partition_timestamps.values() for number in of_topic]
         refuse_unless(
             all(number.isdigit() for number in partitions),

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from kafkatrigger.api.configure import consumer_config
 from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.resources import KafkaTriggerSpec
+from kafkatrigger.api.topic_pattern import matching
 
 _TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _UNION_BRANCHES = ("int", "str")
@@ -41,7 +42,7 @@ def accept(
     except ValidationError as error:
         return Refused("; ".join(dict.fromkeys(_sentence(each) for each in error.errors())))
     config = consumer_config(namespace, name, parsed, group_id_prefix)
-    problem = _dead_letter_problem(config) or _redrive_problem(config)
+    problem = _dead_letter_problem(config) or _redrive_problem(config) or _pattern_problem(config)
     return Refused(problem) if problem else Accepted(parsed, config)
 
 
@@ -88,3 +89,21 @@ def _redrive_problem(config: ConsumerConfig) -> str:
     if not field:
         return ""
     return f"{field}: {config.redrive_topic} is the topic of this trigger's messages that are to run again: use another"
+
+
+def _pattern_problem(config: ConsumerConfig) -> str:
+    """A pattern must not bring back what the trigger itself has written."""
+    own = {
+        "response": config.response.topic if config.response else "",
+        "dead-letter": config.dead_letter.topic,
+        "redrive": config.redrive_topic,
+    }
+    kind = next(
+        (kind for kind, topic in own.items() if config.topic_pattern and matching(config.topic_pattern, [topic])), ""
+    )
+    if not kind:
+        return ""
+    return (
+        f"spec.source.topicPattern: it matches the trigger's own {kind} topic {own[kind]}, whose messages would trigger it "
+        "again: write a pattern that leaves it out, or use another topic"
+    )

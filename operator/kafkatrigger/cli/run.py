@@ -101,7 +101,7 @@ def _summary(config: ConsumerConfig) -> str:
         "Skip": "failures are skipped",
         "Stop": "a failure stops it",
     }[config.on_failure]
-    return f"{', '.join(config.topics)} -> {config.function}{response}, {failures}; Ctrl-C ends it"
+    return f"{', '.join(config.sources)} -> {config.function}{response}, {failures}; Ctrl-C ends it"
 
 
 def _environment(spec: KafkaTriggerSpec, folders: tuple[Path, ...]) -> dict[str, str]:

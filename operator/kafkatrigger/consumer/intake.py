@@ -47,6 +47,9 @@ def take(partition: Partition, run: list[Message], index: int, ordering: Orderin
     The records' keys and values are those of the client: nothing is copied.
     """
     offsets = [message.offset() for message in run]
+    if not partition.samples:
+        partition.samples.add(offsets[0], run[0].timestamp()[1])
+    partition.samples.add(offsets[-1], run[-1].timestamp()[1])
     if partition.lanes or offsets[0] < max(partition.end, partition.restored.bound):
         run = [each for each in run if _is_wanted(partition, each.offset(), each.key(), ordering)]
         # Beyond all of them: the last may be one that its lane reads again, and that reading ends here.

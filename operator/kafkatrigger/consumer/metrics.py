@@ -47,6 +47,11 @@ class StatusCollector(Collector):
         rebalances = CounterMetricFamily("kafkatrigger_rebalances", "Changes of the assignment.", labels=_LABELS)
         rebalances.add_metric(names, status.rebalances)
         yield rebalances
+        lost = CounterMetricFamily(
+            "kafkatrigger_lost_offsets", "Offsets that retention removed before they were read.", labels=_LABELS
+        )
+        lost.add_metric(names, status.lost_offsets)
+        yield lost
         yield _lag(status, names)
         for name, text, histogram in _histograms(self._health):
             family = HistogramMetricFamily(name, text, labels=_LABELS)

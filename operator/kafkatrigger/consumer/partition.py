@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from kafkatrigger.consumer.offsets import LaneId, Origin, Position
+from kafkatrigger.consumer.samples import Samples
 
 if TYPE_CHECKING:
     from kafkatrigger.consumer.lanes import Lane
@@ -30,6 +31,8 @@ class Partition(msgspec.Struct, eq=False):
     """That wait; the success path has none."""
     named: dict[int, LaneId] = msgspec.field(default_factory=dict)
     """The lanes of the messages in the open ranges of `restored` that were read since."""
+    samples: Samples = msgspec.field(default_factory=Samples)
+    """Times of what was read."""
     leader_epoch: int = -1
     """Of the last message read; -1 where it has none."""
     told: Position | None = None

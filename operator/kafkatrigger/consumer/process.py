@@ -13,6 +13,7 @@ import xxhash
 from confluent_kafka import KafkaError, KafkaException
 
 from kafkatrigger.api import logs, pod_status, start_policy
+from kafkatrigger.api.checkpoint import CHECKPOINT_PATH
 from kafkatrigger.api.consumer_config import CONFIG_PATH, CONTROL_SOCKET, RUNTIME_SOCKET, STATUS_PORT, ConsumerConfig
 from kafkatrigger.api.pod_status import PodStatus
 from kafkatrigger.api.stop import REVISION_VARIABLE
@@ -38,13 +39,13 @@ def main() -> None:
     server = http.serve(health, metrics.registry(health), options.port)
     log.info(
         "consuming %s as group %s; status at port %d",
-        ", ".join(config.topics),
+        ", ".join(config.sources),
         config.group_id,
         server.server_address[1],
     )
     _tune_garbage_collection()
     try:
-        policy = Policy(start, config.redrive_topic, _revision(options.config))
+        policy = Policy(start, config.redrive_topic, _revision(options.config), options.checkpoint)
         engine = Engine(config, ports.real(config, policy, options.socket), health, Control(options.control))
         signals.on_stop(engine.stop)
         engine.run()
@@ -87,6 +88,12 @@ def _options() -> argparse.Namespace:
         type=Path,
         default=Path(CONFIG_PATH),
         help="configuration written by the operator (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        default=CHECKPOINT_PATH,
+        help="folder with what the trigger remembers of its progress (default: %(default)s)",
     )
     parser.add_argument(
         "--socket", type=Path, default=Path(RUNTIME_SOCKET), help="socket of the runtime (default: %(default)s)"

@@ -57,6 +57,8 @@ def status(parts: Parts, source: Source | None, problem: Problem, crowded: int, 
         stopped=parts.stopping.own,
         attempts=dict(parts.outcomes.attempts),
         retention_warning=_retention_warning(source, parts.lanes, lost),
+        lost_offsets=lost + (source.log_changes.lost if source else 0),
+        log_change=source.log_changes.sentence if source else "",
     )
 
 
@@ -75,6 +77,10 @@ def reason(parts: Parts, source: Source | None) -> Problem:
         return pod_status.FAILURE_RATE_HIGH, (
             "so many messages fail that the fault is hardly theirs: dispatch has stopped, and one message at a time probes; "
             "look at the log of the container runtime"
+        )
+    if config.topic_pattern and not source.partitions:
+        return pod_status.CONSUMING, (
+            f"holding no partition: no topic matches {config.topic_pattern} yet, or other pods hold them all"
         )
     return pod_status.CONSUMING, f"consuming {len(source.partitions)} partitions"
 
@@ -111,6 +117,8 @@ def _partition(
         last_progress_seconds=now - partition.progressed_at if partition.progressed_at else None,
         epoch=partition.epoch,
         processed=processed.watermark if processed else None,
+        timestamp=partition.samples.below(watermark),
+        topic_id=partition.origin.topic_id.hex(),
     )
 
 

@@ -7,13 +7,18 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
+from msgspec.structs import replace
 
 from kafkatrigger.api.consumer_config import ConsumerConfig
+from kafkatrigger.api.topic_pattern import matching
 from kafkatrigger.consumer import offsets, start
 from kafkatrigger.consumer.ahead import Ahead
+from kafkatrigger.consumer.identities import Identities
+from kafkatrigger.consumer.log_changes import LogChanges
 from kafkatrigger.consumer.membership import Membership
-from kafkatrigger.consumer.offsets import Position, encode_metadata
+from kafkatrigger.consumer.offsets import Origin, Position, encode_metadata
 from kafkatrigger.consumer.partition import Partition
+from kafkatrigger.consumer.starting_point import LOG_TRUNCATED, TOPIC_RECREATED, is_another
 from kafkatrigger.kafka import client, topics
 
 log = logging.getLogger(__name__)
@@ -76,7 +81,9 @@ class Source:
         self._paused = False
         self._stopped: set[Partition] = set()
         self._ahead = Ahead(config.max_buffered_bytes // 4)
-        self._topics = list(config.topics)
+        self._topics = config.topics or [f"^({config.topic_pattern})$"]
+        self._is_unmatched = False
+        """No topic matches the pattern. Under the classic protocol the client does not join the group before one does."""
         self._unsupported = False
         self._under_way: dict[Partition, tuple[Position, float]] = {}
         """Commits that are not answered, and until when another one waits for that."""
@@ -85,7 +92,9 @@ class Source:
         """It was given an assignment, if an empty one, and did not lose it."""
         self._admin = AdminClient(client.connection(config.bootstrap_servers, config.connection_options))
         self._membership: Membership | None = None
+        self._identities = Identities(self._admin)
         self.rebalances = 0
+        self.log_changes = LogChanges()
         self.protocol = "Consumer" if config.group_protocol == "Auto" else config.group_protocol
         self._consumer = self._connect()
 
@@ -98,6 +107,7 @@ class Source:
             {
                 **protocol,
                 **settings,
+                **(client.INTERNAL_TOPICS if config.topic_pattern else {}),
                 "error_cb": self._failed,
                 "on_commit": self._committed,
                 "logger": logging.getLogger("librdkafka"),
@@ -113,7 +123,7 @@ class Source:
         """Consumes this topic besides, if it exists by now."""
         if topic not in self._topics and topic not in self._absent([topic], REDRIVE_TIMEOUT):
             log.info("the topic %s is consumed as well", topic)
-            self._topics.append(topic)
+            self._topics = [*self._topics, topic]
             self._subscribe(self._consumer)
 
     def read(self, timeout: float, in_turn: bool = False) -> list[Message]:
@@ -186,7 +196,7 @@ class Source:
 
         Under the new protocol nobody is told of an empty assignment, and the member's id is its own invention.
         """
-        if self.joined:
+        if self.joined or self._is_unmatched:
             self._membership = None
             return True
         if self._membership is None:
@@ -288,7 +298,12 @@ class Source:
                 partition.commits_done = partition.commits_sent
 
     def absent_topics(self, timeout: float) -> list[str]:
-        """Which of the topics do not exist; KafkaException where no broker answers."""
+        """Which of the topics do not exist; KafkaException where no broker answers. With a pattern none has to."""
+        pattern = self._config.topic_pattern
+        if pattern and self.protocol == "Classic" and not self.joined:
+            self._is_unmatched = not matching(pattern, self._consumer.list_topics(timeout=timeout).topics)
+        elif pattern:
+            self._consumer.list_topics(self._config.redrive_topic, timeout=timeout)  # whether brokers answer
         return self._absent(self._config.topics, timeout)
 
     def _absent(self, names: Iterable[str], timeout: float) -> list[str]:
@@ -325,36 +340,62 @@ class Source:
         self._consumer = self._connect()
 
     def _continue_in_range(self, partition: Partition) -> None:
-        """The position is outside of the log: retention overtook it, or the topic was truncated."""
-        at = TopicPartition(partition.topic, partition.number)
+        """The position is outside of the log: retention overtook it, the log lost its end, or it is another topic's."""
+        at = _at(partition)
+        self._tick()
         try:
             low, high = self._consumer.get_watermark_offsets(at, timeout=start.TIMEOUT)
-        except KafkaException as error:
-            low, high = partition.end, partition.end  # asked again when reading fails again
+            topic_id = self._topic_ids([at]).get(partition.topic, b"")
+        except KafkaException as error:  # asked again when reading fails again
             self._on_error(error.args[0])
-        if low <= partition.end <= high:
-            self._seek(partition)
-            return
-        target = low if partition.end < low else high
-        log.error(
-            "%s: offset %d is outside of the log (%d to %d), so %d offsets are lost: continuing at %d",
-            partition.name, partition.end, low, high, max(0, low - partition.end), target,
-        )  # fmt: skip
-        if target < partition.end:
-            partition = self._begin_anew(partition)
-        partition.end = target
+        else:
+            if is_another(partition.origin.topic_id.hex(), topic_id.hex()):
+                partition = self._recreated(partition, low, topic_id)
+            elif partition.origin.topic_id and not topic_id:
+                log.warning("nobody tells the id of the topic %s: it is asked for again", partition.topic)
+            elif partition.end < low:
+                self.log_changes.removed(partition.name, partition.end, low)
+                partition.end = low
+            elif partition.end > high:
+                partition = self._truncated(partition, high)
         self._seek(partition)
 
-    def _begin_anew(self, partition: Partition) -> Partition:
+    def look_for_recreated(self, now: float) -> None:
+        """Begins anew with topics that are others by now, whether reading them failed or not."""
+        news = self._identities.news({topic for topic, _ in self.partitions}, now)
+        for partition in list(self.partitions.values()):
+            topic_id = news.get(partition.topic, b"")
+            if not partition.origin.topic_id:  # of a topic that is just made not every broker knows
+                partition.origin = replace(partition.origin, topic_id=topic_id)
+            elif is_another(partition.origin.topic_id.hex(), topic_id.hex()):
+                try:
+                    low, _ = self._consumer.get_watermark_offsets(_at(partition), timeout=start.TIMEOUT)
+                except KafkaException as error:  # the next answer says the same
+                    self._on_error(error.args[0])
+                else:
+                    self._seek(self._recreated(partition, low, topic_id))
+
+    def _recreated(self, partition: Partition, low: int, topic_id: bytes) -> Partition:
+        self.log_changes.recreated(partition.name, low)
+        return self._begin_anew(partition, low, Origin(TOPIC_RECREATED, topic_id, partition.origin.config))
+
+    def _truncated(self, partition: Partition, end: int) -> Partition:
+        """The client cannot ask the brokers where the logs part, so it goes on at the end, or at what is open below it."""
+        target = min(end, partition.committed.watermark if partition.committed else end)
+        self.log_changes.truncated(partition.name, target)
+        return self._begin_anew(partition, target, replace(partition.origin, reason=LOG_TRUNCATED))
+
+    def _begin_anew(self, partition: Partition, offset: int, origin: Origin) -> Partition:
         """What is under way was read from a log that is no more: this counts as another assignment."""
         partition.revoked = True
         self.rebalances += 1
         self._stopped.discard(partition)
+        self._under_way.pop(partition, None)
         anew = Partition(
-            *(partition.topic, partition.number, 0, partition.origin, offsets.start(0), partition.is_redrive),
+            *(partition.topic, partition.number, offset, origin, offsets.start(offset), partition.is_redrive),
             epoch=partition.epoch + 1,
         )
-        self.partitions[(partition.topic, partition.number)] = anew
+        self.partitions[_place(partition)] = anew
         return anew
 
     def _seek(self, partition: Partition) -> None:
@@ -400,7 +441,7 @@ class Source:
         while True:
             self._tick()
             try:
-                return start.resolve(consumer, assigned, self._policy, self._topic_ids(assigned))
+                return start.resolve(consumer, assigned, self._policy, self._topic_ids(assigned), self.log_changes)
             except KafkaException as error:
                 log.warning("the start of %s is not known yet (%s)", _names(assigned), error.args[0].str())
                 self._on_error(error.args[0])

@@ -1,4 +1,4 @@
-"""Where an assigned partition starts: its committed offset, else the trigger's start policy.
+"""Where assigned partitions start: at their committed offset, else where `starting_point` says.
 
 The start is committed at once with its reason, so that `latest` never skips what arrives before the first commit, and a
 restart never rewinds.
@@ -6,13 +6,17 @@ restart never rewinds.
 
 import logging
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import msgspec
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from msgspec.structs import replace
 
+from kafkatrigger.api import checkpoint
+from kafkatrigger.api.checkpoint import CHECKPOINT_PATH, Checkpoint
 from kafkatrigger.api.start_policy import StartPolicy
 from kafkatrigger.consumer import offsets
+from kafkatrigger.consumer.log_changes import LogChanges
 from kafkatrigger.consumer.offsets import (
     RETRYING,
     STOPPED,
@@ -23,6 +27,14 @@ from kafkatrigger.consumer.offsets import (
     encode_metadata,
 )
 from kafkatrigger.consumer.partition import Partition
+from kafkatrigger.consumer.starting_point import (
+    LOG_TRUNCATED,
+    TOPIC_RECREATED,
+    Facts,
+    StartingPoint,
+    decide,
+    is_another,
+)
 
 log = logging.getLogger(__name__)
 
@@ -38,30 +50,42 @@ class Policy(msgspec.Struct, frozen=True):
     """Starts at its beginning, whatever the policy says of others: all of it was asked for."""
     config: int
     """A fingerprint of the configuration, for the commits."""
+    checkpoint: Path = CHECKPOINT_PATH
+    """Read whenever it is needed: it changes while the process runs."""
 
 
 def resolve(
-    consumer: Consumer, assigned: Iterable[TopicPartition], policy: Policy, topic_ids: Mapping[str, bytes]
+    consumer: Consumer,
+    assigned: Iterable[TopicPartition],
+    policy: Policy,
+    topic_ids: Mapping[str, bytes],
+    changes: LogChanges,
 ) -> list[Partition]:
     """The assigned partitions with their starts; KafkaException where a broker could not be asked.
 
     `topic_ids` may leave out topics: then nobody knows whether they are the same as before.
     """
-    committed = checked(consumer.committed(list(assigned), timeout=TIMEOUT))
-    known, fresh = [], []
-    for each in committed:
+    known: list[Partition] = []
+    unknown: list[TopicPartition] = []
+    points: list[tuple[TopicPartition, StartingPoint]] = []
+    for each in checked(consumer.committed(list(assigned), timeout=TIMEOUT)):
         topic_id = topic_ids.get(each.topic, b"")
         if each.offset < 0:
-            fresh.append(_fresh(consumer, each, policy, topic_id))
-        elif _is_another(each, topic_id):
-            fresh.append(_recreated(consumer, each, policy, topic_id))
+            unknown.append(each)
+        elif is_another(decode_metadata(each.offset, each.metadata)[0].topic_id.hex(), topic_id.hex()):
+            points.append((each, StartingPoint(TOPIC_RECREATED, _range(consumer, each)[0])))
+        elif (end := _end_before(consumer, each)) is not None:
+            points.append((each, StartingPoint(LOG_TRUNCATED, min(each.offset, end))))
         else:
             known.append(_committed(each, policy, topic_id))
+    points += _decided(consumer, unknown, policy, topic_ids)
+    fresh = [_begun(each, point, policy, topic_ids) for each, point in points]
     if fresh:
         checked(consumer.commit(offsets=[start_commit(each) for each in fresh], asynchronous=False))
-    for each in fresh:
+    for each, (_, point) in zip(fresh, points, strict=True):
         each.told = each.committed = each.restored
-        log.info("%s starts at offset %d: %s", each.name, each.end, each.origin.reason)
+        log.info("%s starts at offset %d: %s", each.name, each.end, point.reason)
+        _tell(each, point, changes)
     return known + fresh
 
 
@@ -82,17 +106,82 @@ def start_commit(partition: Partition) -> TopicPartition:
     return TopicPartition(partition.topic, partition.number, partition.end, metadata)
 
 
-def _is_another(at: TopicPartition, topic_id: bytes) -> bool:
-    """Whether the topic was deleted and made again since the commit."""
-    origin, _ = decode_metadata(at.offset, at.metadata)
-    return bool(origin.topic_id and topic_id) and origin.topic_id != topic_id
+def _end_before(consumer: Consumer, at: TopicPartition) -> int | None:
+    """The log's end, if it is not as far as the commit knows the messages to be terminal: others have come in their place.
+
+    A position beyond the end shows when it is read. One below it, at a message that was open, does not.
+    """
+    position = decode_metadata(at.offset, at.metadata)[1]
+    if not position.open:
+        return None
+    end = _range(consumer, at)[1]
+    return end if end < position.bound else None
 
 
-def _recreated(consumer: Consumer, of: TopicPartition, policy: Policy, topic_id: bytes) -> Partition:
-    """What was committed speaks of a log that is no more: all of the new one is new."""
-    low, _ = consumer.get_watermark_offsets(of, timeout=TIMEOUT)
-    log.warning("%s-%d: the topic was made anew since the last commit (offset %d)", of.topic, of.partition, of.offset)
-    return Partition(of.topic, of.partition, low, Origin("TopicRecreated", topic_id, policy.config), offsets.start(low))
+def _decided(
+    consumer: Consumer, unknown: list[TopicPartition], policy: Policy, topic_ids: Mapping[str, bytes]
+) -> list[tuple[TopicPartition, StartingPoint]]:
+    """Where partitions start of which nothing is committed."""
+    if not unknown:
+        return []
+    recorded = _load(policy.checkpoint)
+    points = [decide(_facts(consumer, each, policy, topic_ids, recorded), policy.start) for each in unknown]
+    asked = [
+        TopicPartition(each.topic, each.partition, point.timestamp)
+        for each, point in zip(unknown, points, strict=True)
+        if point.timestamp is not None
+    ]
+    found = checked(consumer.offsets_for_times(asked, timeout=TIMEOUT)) if asked else []
+    by_time = {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
+    return [
+        (each, replace(point, offset=by_time.get((each.topic, each.partition), point.offset)))
+        for each, point in zip(unknown, points, strict=True)
+    ]
+
+
+def _load(folder: Path) -> Checkpoint:
+    """The checkpoint. One that cannot be read ends the process: without it messages might be skipped or run again."""
+    try:
+        return checkpoint.load(folder)
+    except msgspec.DecodeError as error:
+        log.error("the checkpoint in %s cannot be read (%s): correct or delete its ConfigMap", folder, error)
+        raise
+
+
+def _facts(
+    consumer: Consumer, of: TopicPartition, policy: Policy, topic_ids: Mapping[str, bytes], recorded: Checkpoint
+) -> Facts:
+    low, high = _range(consumer, of)
+    mark = recorded.get(of.topic, {}).get(str(of.partition))
+    return Facts(
+        topic=of.topic,
+        number=of.partition,
+        topic_id=topic_ids.get(of.topic, b"").hex(),
+        low=low,
+        high=high,
+        mark=mark,
+        is_new=bool(recorded) and mark is None,
+        is_redrive=of.topic == policy.redrive_topic,
+    )
+
+
+def _range(consumer: Consumer, of: TopicPartition) -> tuple[int, int]:
+    low, high = consumer.get_watermark_offsets(of, timeout=TIMEOUT)
+    return low, high
+
+
+def _begun(of: TopicPartition, point: StartingPoint, policy: Policy, topic_ids: Mapping[str, bytes]) -> Partition:
+    origin = Origin(point.reason, topic_ids.get(of.topic, b""), policy.config)
+    return Partition(of.topic, of.partition, point.offset, origin, offsets.start(point.offset))
+
+
+def _tell(partition: Partition, point: StartingPoint, changes: LogChanges) -> None:
+    if point.reason == TOPIC_RECREATED:
+        changes.recreated(partition.name, point.offset)
+    elif point.reason == LOG_TRUNCATED:
+        changes.truncated(partition.name, point.offset)
+    elif point.lost:
+        changes.removed(partition.name, point.offset - point.lost, point.offset)
 
 
 def _committed(at: TopicPartition, policy: Policy, topic_id: bytes) -> Partition:
@@ -114,21 +203,3 @@ def _without_stops(position: Position) -> Position:
     """With another configuration a stop has ended: the message that caused it is tried anew."""
     parked = [replace(each, attempts=0, state=RETRYING) if each.state == STOPPED else each for each in position.parked]
     return Position(position.watermark, position.bound, position.open, parked)
-
-
-def _fresh(consumer: Consumer, of: TopicPartition, policy: Policy, topic_id: bytes) -> Partition:
-    offset, reason = _start(consumer, of, policy)
-    return Partition(of.topic, of.partition, offset, Origin(reason, topic_id, policy.config), offsets.start(offset))
-
-
-def _start(consumer: Consumer, of: TopicPartition, policy: Policy) -> tuple[int, str]:
-    low, high = consumer.get_watermark_offsets(of, timeout=TIMEOUT)
-    if of.topic == policy.redrive_topic:
-        return low, "Redrive"
-    start = policy.start
-    reason = "PartitionTimestamps" if start.timestamps.get(of.topic) else "InitialOffsetResetPolicy"
-    timestamp = start.timestamp_for(of.topic, of.partition)
-    if timestamp is None:
-        return (low if start.initial == "earliest" else high), reason
-    (found,) = checked(consumer.offsets_for_times([TopicPartition(of.topic, of.partition, timestamp)], timeout=TIMEOUT))
-    return (found.offset if found.offset >= 0 else high), reason

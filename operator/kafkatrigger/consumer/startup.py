@@ -6,6 +6,7 @@ from confluent_kafka.admin import AdminClient
 
 from kafkatrigger.api import pod_status
 from kafkatrigger.api.consumer_config import ConsumerConfig, TopicSettings
+from kafkatrigger.api.topic_pattern import matching
 from kafkatrigger.kafka import topics
 
 KEPT_FOR_EVER = {"retention.ms": "-1"}
@@ -23,7 +24,8 @@ def missing(config: ConsumerConfig, admin: AdminClient) -> Problem | None:
         return pod_status.BROKER_UNREACHABLE, str(error)
     if absent := topics.missing(config.topics, existing):
         return pod_status.TOPIC_MISSING, absent
-    partitions = max(existing[topic] for topic in config.topics)
+    sources = config.topics or matching(config.topic_pattern, existing)
+    partitions = max((existing[topic] for topic in sources), default=topics.AS_THE_BROKER_LIKES)
     if config.response and (problem := _ensure(admin, config.response, existing, partitions, "spec.response")):
         return pod_status.RESPONSE_UNAVAILABLE, problem
     # A decision about a blocked key may be to write a dead letter.

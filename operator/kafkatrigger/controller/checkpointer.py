@@ -136,7 +136,7 @@ class Checkpointer:
             await self._cluster.apply(manifest)
         self._witnesses.release(trigger.key, reports)
         return len(changed) + self._tell(
-            trigger, Remembered(checkpoints.timestamps(wanted.marks, seen.topics), lag(reports.values()))
+            trigger, Remembered(checkpoints.timestamps(wanted.marks, seen.group_id), lag(reports.values()))
         )
 
     def _tell(self, trigger: Trigger, remembered: Remembered) -> int:

@@ -8,6 +8,7 @@ import msgspec
 
 from kafkatrigger.api.checkpoint import CHUNKS, Checkpoint, Mark
 from kafkatrigger.api.configure import redrive_topic
+from kafkatrigger.api.topic_pattern import matching
 from kafkatrigger.controller.cache import Body, Trigger
 from kafkatrigger.controller.desired import Manifest, owner_of
 from kafkatrigger.controller.names import CHUNKED, REPLAYED, checkpoint_labels, checkpoint_name
@@ -47,11 +48,21 @@ def following(before: Stored, seen: Observation, reports: Mapping[str, Report], 
     given = [each for each in staying.values() if each] if anew else reports.values()
     ours = [each for each in given if each.group_id == seen.group_id]  # not of a trigger that had the name before
     found = seen.finding.topics if seen.finding else ()
-    marks = merge({} if anew else before.marks, ours, {*seen.topics, redrive_topic(seen.group_id)}, found)
+    marks = merge({} if anew else before.marks, ours, _consumed(before.marks, seen, ours), found)
     told = len(pods) >= seen.desired and all(each and each.settled for each in staying.values())
-    if (first or anew) and not (told and covers(marks, seen.topics, found)):
+    # The topics of a pattern are what the group was given, so all pods together know them.
+    is_whole = told and (bool(seen.topic_pattern) or covers(marks, seen.topics, found))
+    if (first or anew) and not is_whole:
         return None
     return Stored(marks, chunks_needed(marks, before.chunks), replayed)
+
+
+def _consumed(before: Checkpoint, seen: Observation, reports: Iterable[Report]) -> set[str]:
+    redrive = redrive_topic(seen.group_id)
+    if not seen.topic_pattern:
+        return {*seen.topics, redrive}
+    known = {*before, *(held.topic for report in reports for held in report.partitions)}
+    return {*matching(seen.topic_pattern, known), redrive}
 
 
 def merge(
@@ -76,8 +87,9 @@ def covers(checkpoint: Checkpoint, topics: Iterable[str], found: Iterable[FoundT
     )
 
 
-def timestamps(checkpoint: Checkpoint, topics: Collection[str]) -> Timestamps:
+def timestamps(checkpoint: Checkpoint, group_id: str) -> Timestamps:
     """What the status shows of it: all or nothing of the source topics."""
+    topics = checkpoint.keys() - {redrive_topic(group_id)}
     if sum(len(checkpoint.get(topic, {})) for topic in topics) > SHOWN:
         return {}
     known = {

@@ -44,6 +44,8 @@ class Observation:
     accepted: Verdict
     servers: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
+    """The sources as the spec says them: names, or the pattern alone."""
+    topic_pattern: str = ""
     group_id: str = ""
     finding: Finding | None = None
     """None: not asked, or no answer yet."""

@@ -9,14 +9,14 @@ import socket
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, TopicDescription
 
 from kafkatrigger.kafka.client import connection
 from kafkatrigger.kafka.topics import topic_id
@@ -153,12 +153,13 @@ class Brokers:
             return client, [self._clients.pop(key) for key in unused[:excess]]
 
     def _ask(self, client: _Client, target: Target) -> Finding:
-        futures = client.admin.describe_topics(TopicCollection(list(target.topics)), request_timeout=self._timeout)
+        futures = self._questions(client.admin, target)
         found, missing, refused = [], [], []
         for topic, future in futures.items():
             try:
                 described = self.result(future)
-                found.append(FoundTopic(topic, len(described.partitions), topic_id(described).hex()))
+                if isinstance(described, TopicDescription):
+                    found.append(FoundTopic(topic, len(described.partitions), topic_id(described).hex()))
             except KafkaException as error:
                 reason: KafkaError = error.args[0]
                 if reason.code() in _ABSENT:
@@ -171,6 +172,15 @@ class Brokers:
                 return Finding(unreachable="no answer in time")
         by_name = tuple(sorted(found, key=lambda each: each.name))
         return Finding(missing=tuple(sorted(missing)), refused=tuple(sorted(refused)), topics=by_name)
+
+    def _questions(self, admin: AdminClient, target: Target) -> Mapping[str, Future[Any]]:
+        """Where no topic is named, as with a pattern, whether the brokers answer is all there is to ask."""
+        if not target.topics:
+            return {"": admin.describe_cluster(request_timeout=self._timeout)}
+        answers: Mapping[str, Future[Any]] = admin.describe_topics(
+            TopicCollection(list(target.topics)), request_timeout=self._timeout
+        )
+        return answers
 
 
 def qualified(server: str, namespace: str) -> str:

@@ -28,6 +28,8 @@ def source(common: Configuration, group_id: str, buffer_bytes: int, options: Map
     """
     ahead = min(max(buffer_bytes, 1024 * 1024), 16 * 1024 * 1024)
     return {
+        # Topics and partitions that are made later are found this soon; the default is five minutes.
+        "topic.metadata.refresh.interval.ms": 20_000,
         # The default of a second leaves the consumer idle after every full queue.
         "fetch.queue.backoff.ms": 10,
         "queued.max.messages.kbytes": ahead // 1024,
@@ -45,6 +47,10 @@ def source(common: Configuration, group_id: str, buffer_bytes: int, options: Map
         "isolation.level": "read_committed",
         "allow.auto.create.topics": False,
     }
+
+
+INTERNAL_TOPICS: Configuration = {"topic.blacklist": "^__"}
+"""For a pattern: what it matches of Kafka's own topics is left out."""
 
 
 def rereading(common: Configuration, group_id: str, buffer_bytes: int, options: Mapping[str, str]) -> Configuration:

@@ -19,7 +19,11 @@ METADATA_TIMEOUT = 5.0
 CREATE_TIMEOUT = 15.0
 CONFIG_TIMEOUT = 10.0
 
+AS_THE_BROKER_LIKES = -1
+"""Partitions of a new topic."""
+
 Settings = Future[dict[str, ConfigEntry]]
+Descriptions = dict[str, Future[TopicDescription]]
 
 
 class BrokersUnreachableError(Exception):
@@ -85,9 +89,14 @@ def settings(admin: AdminClient, topic: str) -> dict[str, str]:
     return {name: entry.value for name, entry in found.items() if entry.value is not None}
 
 
-def ids(admin: AdminClient, names: Iterable[str]) -> dict[str, bytes]:
+def ask_ids(admin: AdminClient, names: Iterable[str]) -> Descriptions:
+    """What the topics are, asked without waiting."""
+    answers: Descriptions = admin.describe_topics(TopicCollection(sorted(names)), request_timeout=METADATA_TIMEOUT)
+    return answers
+
+
+def known_ids(answers: Descriptions) -> dict[str, bytes]:
     """What tells a topic from one of the same name that was there before. Those that the broker does not tell are left out."""
-    answers = admin.describe_topics(TopicCollection(sorted(names)), request_timeout=METADATA_TIMEOUT)
     found = {}
     for name, answer in answers.items():
         try:
@@ -103,3 +112,8 @@ def topic_id(described: TopicDescription) -> bytes:
     """Nothing where the broker is older than topic ids are."""
     high, low = described.topic_id.get_most_significant_bits(), described.topic_id.get_least_significant_bits()
     return struct.pack(">qq", high, low) if high or low else b""
+
+
+def ids(admin: AdminClient, names: Iterable[str]) -> dict[str, bytes]:
+    """The same, waited for."""
+    return known_ids(ask_ids(admin, names))

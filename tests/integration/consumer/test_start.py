@@ -1,10 +1,15 @@
 """Where a partition starts, and what happens when that is not there any more."""
 
+import time
 from functools import partial
 
+import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
-from kafkatrigger.consumer.offsets import Origin, encode_metadata, start
+from kafkatrigger.api.checkpoint import Checkpoint, Mark
+from kafkatrigger.api.pod_status import PartitionStatus
+from kafkatrigger.consumer.offsets import RETRYING, Origin, Parked, Position, encode_metadata, lane_of, start
 from tests.cluster.broker import HostBroker
 from tests.integration.consumer.triggers import action, numbered, numbers, spec
 from tests.support.pipeline import Pod
@@ -127,10 +132,162 @@ def test_a_topic_that_was_made_anew_starts_at_its_beginning(broker: HostBroker, 
     topics.produce(source, numbered(30))
     group = f"g.{source}"
     metadata, _ = encode_metadata(Origin("Committed", b"another topic id"), start(20))
-    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": group})
-    consumer.commit(offsets=[TopicPartition(source, 0, 20, metadata)], asynchronous=False)
-    consumer.close()
+    _commit(broker, group, TopicPartition(source, 0, 20, metadata))
     with Pod(spec(broker, source, source={"groupId": group})) as pod:
         assert sorted(numbers(topics.read(f"{source}.out", 30))) == list(range(30))
         assert [each.started for each in until(lambda: pod.status).partitions] == ["TopicRecreated"]
         pod.stop()
+
+
+@pytest.mark.parametrize("protocol", ["Consumer", "Classic"])
+@pytest.mark.parametrize("count", [10, 50])
+def test_a_topic_that_is_made_anew_while_the_trigger_runs(
+    broker: HostBroker, topics: Topics, count: int, protocol: str
+) -> None:
+    """Whether its log ends before the offset that was to be read next or after it: all of it is another one.
+
+    What was read before that was noticed runs again.
+    """
+    source = topics.create(1)
+    topics.produce(source, numbered(20))
+    with Pod(spec(broker, source, source={"groupProtocol": protocol})) as pod:
+        until(lambda: topics.committed(pod.config.group_id, source) == {0: 20}, 60)
+        topics.delete(source)
+        topics.create_named(source, 1)
+        topics.produce(source, numbered(count, start=20))
+        wanted = set(range(20 + count))
+        until(lambda: set(numbers(topics.read_all(f"{source}.out"))) == wanted, 60, "answers to all messages")
+        until(lambda: topics.committed(pod.config.group_id, source) == {0: count}, 20)
+        status = until(lambda: pod.status)
+        pod.stop()
+        assert "the brokers lost" not in pod.logs
+    assert [each.started for each in status.partitions] == ["TopicRecreated"]
+    assert "made anew" in status.log_change
+
+
+@pytest.mark.parametrize(
+    "position",
+    [
+        Position(15, 40, [(15, 16)]),
+        Position(15, 40, [], [Parked(lane_of("Key", b"k15", 15), 15, 40, 1, RETRYING)]),
+    ],
+)
+def test_a_log_that_lost_its_end_goes_on_at_what_there_is(
+    broker: HostBroker, topics: Topics, position: Position
+) -> None:
+    """As after the election of a replica that was behind: what a commit says of offsets beyond is of messages that are gone."""
+    source = topics.create(1)
+    topics.produce(source, numbered(20))
+    group = f"g.{source}"
+    metadata, _ = encode_metadata(Origin("Committed"), position)
+    _commit(broker, group, TopicPartition(source, 0, 15, metadata))
+    with Pod(spec(broker, source, source={"groupId": group})) as pod:
+        pod.wait_ready()
+        topics.produce(source, numbered(30, start=20))
+        answers = topics.read(f"{source}.out", 35)
+        status = until(lambda: pod.status)
+        pod.stop()
+    # 15 was open, or waited for a retry; what the commit took for terminal up to 40 are other messages now.
+    assert sorted(numbers(answers)) == list(range(15, 50))
+    assert [each.started for each in status.partitions] == ["LogTruncated"]
+    assert "the brokers lost messages at the end of the log" in status.log_change
+
+
+def test_a_group_that_was_deleted_goes_on_at_its_checkpoint(broker: HostBroker, topics: Topics) -> None:
+    source = topics.create(2)
+    base = round(time.time() * 1000) - 100_000
+    for n in range(60):
+        topics.produce(source, numbered(1, start=n), timestamp=base + n * 1000)
+    trigger = spec(broker, source, source={"groupId": f"g.{source}", "initialOffsetResetPolicy": "latest"})
+    earliest = spec(broker, source, source={"groupId": f"g.{source}"})
+    with Pod(earliest) as pod:
+        until(lambda: sum(topics.committed(pod.config.group_id, source).values()) == 60, 60)
+        marks = until(lambda: _marks(pod, source, 60))
+        pod.stop()
+    ends = topics.ends(source)
+    assert {int(number): mark.offset for number, mark in marks[source].items()} == ends
+    topics.produce(source, numbered(20, start=60))
+    _forget(broker, f"g.{source}")
+    with Pod(trigger, checkpoint=marks) as pod:
+        assert sorted(numbers(topics.read(f"{source}.out", 80))) == list(range(80))
+        assert {each.started for each in until(lambda: pod.status).partitions} == {"CheckpointOffset"}
+        pod.stop()
+    _forget(broker, f"g.{source}")
+    by_time = {source: {number: Mark(-1, mark.timestamp) for number, mark in marks[source].items()}}
+    with Pod(trigger, checkpoint=by_time) as pod:
+        again = sorted(numbers(topics.read(f"{source}.out", 80 + 20)))
+        assert {each.started for each in until(lambda: pod.status).partitions} == {"CheckpointTimestamp"}
+        pod.stop()
+    assert set(range(60, 80)) <= set(again)
+    # The marks were close to the end: of each partition one message of those before ran again.
+    assert len(again) <= 80 + 20 + 2
+
+
+def test_the_mark_of_a_partition_waits_for_what_is_open(broker: HostBroker, topics: Topics) -> None:
+    """Its time is of a message below the watermark, however far reading has got."""
+    source = topics.create(1)
+    base = round(time.time() * 1000) - 100_000
+    topics.produce(source, numbered(5), timestamp=base)
+    topics.produce(source, [(b"k", action("sleep", seconds=6, n=5))], timestamp=base + 1000)
+    with Pod(spec(broker, source)) as pod:
+        until(lambda: topics.committed(pod.config.group_id, source) == {0: 5}, 60)
+        topics.produce(source, numbered(50, start=6), timestamp=base + 2000)
+        until(lambda: _only(pod).end == 56, 20)
+        assert (_only(pod).committed, _only(pod).timestamp) == (5, base)
+        until(lambda: _only(pod).committed == 56, 30)
+        assert _only(pod).timestamp == base + 2000
+        pod.stop()
+
+
+@pytest.mark.parametrize("protocol", ["Consumer", "Classic"])
+def test_topics_by_pattern(broker: HostBroker, topics: Topics, protocol: str) -> None:
+    """None matches at first, which is no trouble; then one does, and then another, while Kafka's own and others never do."""
+    prefix = topics.create(1, "other")
+    first, second, internal, longer = f"{prefix}.a", f"{prefix}.b", f"__{prefix}.a", f"{prefix}.ab"
+    trigger = spec(broker, prefix, source={"groupProtocol": protocol, "initialOffsetResetPolicy": "latest"})
+    trigger["source"] = {**trigger["source"], "topicPattern": f"_*{prefix}\\.[ab]"}
+    del trigger["source"]["topics"]
+    with Pod(trigger, checkpoint={"gone": {"0": Mark(5)}}) as pod:
+        pod.wait_ready()
+        assert f"no topic matches _*{prefix}" in until(lambda: pod.status).message
+        for begin, topic in ((0, internal), (100, longer), (200, first)):
+            topics.create_named(topic, 2)
+            topics.produce(topic, numbered(10, start=begin))
+        assert sorted(numbers(topics.read(f"{prefix}.out", 10, 60))) == list(range(200, 210))
+        topics.create_named(second, 1)
+        topics.produce(second, numbered(10, start=300))
+        wanted = [*range(200, 210), *range(300, 310)]
+        assert sorted(numbers(topics.read(f"{prefix}.out", 20, 60))) == wanted
+        held = until(lambda: pod.status).partitions
+        pod.stop()
+    # They were made after the checkpoint: `latest` is for what was there before.
+    assert {(each.topic, each.started) for each in held} == {(first, "NewPartition"), (second, "NewPartition")}
+
+
+def _only(pod: Pod) -> PartitionStatus:
+    (found,) = until(lambda: pod.status).partitions
+    return found
+
+
+def _marks(pod: Pod, source: str, count: int) -> Checkpoint | None:
+    """The checkpoint that the operator would make of the pod's status, once that tells of so many offsets."""
+    status = pod.status
+    if status is None or sum(each.committed or 0 for each in status.partitions) != count:
+        return None
+    return {
+        source: {
+            str(each.partition): Mark(each.committed or 0, each.timestamp, each.topic_id) for each in status.partitions
+        }
+    }
+
+
+def _forget(broker: HostBroker, group: str) -> None:
+    """What is committed is no more."""
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    admin.delete_consumer_groups([group])[group].result()
+
+
+def _commit(broker: HostBroker, group: str, at: TopicPartition) -> None:
+    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": group})
+    consumer.commit(offsets=[at], asynchronous=False)
+    consumer.close()

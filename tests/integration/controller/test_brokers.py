@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from kafkatrigger.kafka.brokers import Brokers, target
 from tests.cluster.broker import HostBroker
 from tests.support.topics import Topics
@@ -30,9 +32,14 @@ def test_a_topic_that_appears_is_seen(broker: HostBroker) -> None:
     assert brokers.check(question).healthy
 
 
-def test_nobody_answers() -> None:
+def test_a_pattern_names_no_topic_that_has_to_be_there(broker: HostBroker) -> None:
+    assert Brokers().check(target("n", [broker.bootstrap], [])).healthy
+
+
+@pytest.mark.parametrize("topics", [["t"], []])
+def test_nobody_answers(topics: list[str]) -> None:
     started = time.monotonic()
-    finding = Brokers(timeout=1.0).check(target("n", ["127.0.0.1:1"], ["t"]))
+    finding = Brokers(timeout=1.0).check(target("n", ["127.0.0.1:1"], topics))
     assert time.monotonic() - started < 3
     assert "127.0.0.1:1" in finding.unreachable
 

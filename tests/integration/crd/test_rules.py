@@ -37,6 +37,13 @@ RULES = [
          "neither responses nor dead letters may go there")
         for to in (lambda topic: {"response": {"topic": topic}}, lambda topic: {"delivery": {"deadLetter": {"topic": topic}}})
     ],
+    ("spec.source", {"topics": ["a"], "topicPattern": "a"}, {"topics": ["a"]}, "source needs exactly one of topics and topicPattern"),
+    ("spec.source", {"groupId": "g"}, {"groupId": "g", "topicPattern": r"plant-[0-9]{1,3}\.(eu|us)+"}, "source needs exactly one of topics and topicPattern"),
+    *[
+        ("spec.source", {"topicPattern": wrong}, {"topicPattern": "a"}, "source.topicPattern is no pattern for names of topics")
+        for wrong in ("^a", "(?i)a", r"\d", "a++", "(a){2}", "a\n")
+    ],
+    ("spec.source", {"topicPattern": "(a"}, {"topicPattern": "(a)", "partitionTimestamps": {"a": {"0": 5}}}, "missing closing )"),
     ("spec.source.filter", " \t\n", "value.temperature > 80", "source.filter is blank: write an expression"),
     ("spec.delivery.breaker.failureRatio", 1, 0.99, "delivery.breaker.failureRatio is less than 1, or nothing could exceed it"),
     ("spec.delivery.breaker.window", "999ms", "1s", "delivery.breaker.window lies between 1s and 1h"),

@@ -86,6 +86,24 @@ def test_group_prefix() -> None:
             {**SPEC, "source": {"topics": ["t"], "groupId": "g"}, "response": {"topic": "g.redrive"}},
             "neither responses nor dead letters may go there",
         ),
+        ({**SPEC, "source": {}}, "source needs exactly one of topics and topicPattern"),
+        (
+            {**SPEC, "source": {"topics": ["t"], "topicPattern": "t"}},
+            "source needs exactly one of topics and topicPattern",
+        ),
+        ({**SPEC, "source": {"topicPattern": "t("}}, "source.topicPattern is no pattern for names of topics"),
+        (
+            {**SPEC, "source": {"topicPattern": ".*"}},
+            "spec.source.topicPattern: it matches the trigger's own response topic",
+        ),
+        (
+            {**SPEC, "source": {"topicPattern": ".*dlq"}},
+            "spec.source.topicPattern: it matches the trigger's own dead-letter topic plant-7.rul.dlq",
+        ),
+        (
+            {**SPEC, "source": {"topicPattern": "plant.*[^q]"}},
+            "spec.source.topicPattern: it matches the trigger's own redrive topic plant-7.rul.redrive",
+        ),
         ({**SPEC, "source": {"topics": ["t"], "filter": "  "}}, "source.filter is blank: write an expression"),
         ({**SPEC, "source": {"topics": [".."]}}, "spec.source.topics.0: Kafka allows no topic named . or .."),
         ({**SPEC, "response": {"topic": "."}}, "spec.response.topic: Kafka allows no topic named . or .."),

@@ -140,3 +140,14 @@ def test_nothing_new_is_not_committed_again_at_the_end(world: World) -> None:
     world.consumer.answer(0)
     assert world.source.commit_last([(world.partition, GAPS)])
     assert len(world.consumer.commits) == 1
+
+
+def test_a_topics_id_that_was_not_known_at_the_start_is_in_later_commits(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(world.source._identities, "news", lambda *_: {"t": b"id"})
+    world.source.look_for_recreated(0.0)
+    world.commit(GAPS)
+    (sent,) = world.consumer.commits[-1]
+    origin, _ = decode_metadata(sent.offset, sent.metadata)
+    assert origin == Origin("Committed", b"id")

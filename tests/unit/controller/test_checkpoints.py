@@ -160,13 +160,13 @@ def test_the_redrive_topic_is_remembered() -> None:
     found = following(Stored(WHOLE, 1), observation, {"uid-a": report(held(0, 4, topic=redrive))}, "")
     assert found
     assert found.marks[redrive] == {"0": Mark(4, 5, OLD)}
-    assert redrive not in timestamps(found.marks, observation.topics)
+    assert redrive not in timestamps(found.marks, observation.group_id)
 
 
 def test_the_status_has_all_timestamps_or_none() -> None:
     marks = {"a": {"0": Mark(1, 5), "1": Mark(1)}, "b": {"0": Mark(1)}}
-    assert timestamps(marks, ["a", "b"]) == {"a": {"0": 5}}
-    assert timestamps({"a": {str(number): Mark(1, 5) for number in range(1001)}}, ["a"]) == {}
+    assert timestamps(marks, "g") == {"a": {"0": 5}}
+    assert timestamps({"a": {str(number): Mark(1, 5) for number in range(1001)}}, "g") == {}
 
 
 def large(topics: int, partitions: int) -> Checkpoint:

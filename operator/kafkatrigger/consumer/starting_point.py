@@ -1,0 +1,69 @@
+"""Where a partition starts that has no committed offset: of what is known of it, the first that applies. Pure."""
+
+import msgspec
+
+from kafkatrigger.api.checkpoint import Mark
+from kafkatrigger.api.start_policy import StartPolicy
+
+TOPIC_RECREATED = "TopicRecreated"
+LOG_TRUNCATED = "LogTruncated"
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What is known of the partition."""
+
+    topic: str
+    number: int
+    topic_id: str
+    """In hexadecimal digits."""
+    low: int
+    """The first offset that the log has."""
+    high: int
+    """Its end, for readers of committed transactions."""
+    mark: Mark | None
+    """What the checkpoint has of it."""
+    is_new: bool
+    """There is a checkpoint, and the partition is not in it."""
+    is_redrive: bool
+    """All of it was asked for."""
+
+
+class StartingPoint(msgspec.Struct, frozen=True):
+    """Where to start, and why."""
+
+    reason: str
+    offset: int
+    timestamp: int | None = None
+    """Milliseconds: it starts at the first message that is not earlier, and only where there is none at `offset`."""
+    lost: int = 0
+    """Offsets that the log does not have any more and that would have been read."""
+
+
+def decide(facts: Facts, policy: StartPolicy) -> StartingPoint:
+    """The steps in their order. A mark's offset beyond the end is of a log that lost its end since: its time is still right."""
+    low, high, mark = facts.low, facts.high, facts.mark
+    if mark and is_another(mark.topic_id, facts.topic_id):
+        return StartingPoint(TOPIC_RECREATED, low)
+    if mark and 0 <= mark.offset <= high:
+        return StartingPoint("CheckpointOffset", max(mark.offset, low), lost=max(0, low - mark.offset))
+    if mark and mark.timestamp is not None:
+        return StartingPoint("CheckpointTimestamp", high, mark.timestamp)
+    if facts.is_new:
+        return StartingPoint("NewPartition", low)
+    if facts.is_redrive:
+        return StartingPoint("Redrive", low)
+    return _by_policy(facts, policy)
+
+
+def _by_policy(facts: Facts, policy: StartPolicy) -> StartingPoint:
+    has_own = bool(policy.timestamps.get(facts.topic))
+    reason = "PartitionTimestamps" if has_own else "InitialOffsetResetPolicy"
+    timestamp = policy.timestamp_for(facts.topic, facts.number)
+    if timestamp is None and policy.initial == "earliest":
+        return StartingPoint(reason, facts.low)
+    return StartingPoint(reason, facts.high, timestamp)
+
+
+def is_another(recorded: str, topic_id: str) -> bool:
+    """Whether the topic was deleted and made again since its id was recorded; nobody knows where either is empty."""
+    return bool(recorded and topic_id) and recorded != topic_id
