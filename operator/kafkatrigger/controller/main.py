@@ -9,8 +9,9 @@ from typing import Any
 from prometheus_client import start_http_server
 
 from kafkatrigger.api import logs
+from kafkatrigger.api.moves import Answer, Errand
 from kafkatrigger.api.resources import KIND
-from kafkatrigger.controller import pod_reader
+from kafkatrigger.controller import errands, pod_reader
 from kafkatrigger.controller.cache import Body, Cache, Key
 from kafkatrigger.controller.cluster import Cluster, ClusterError
 from kafkatrigger.controller.connections import Connection, judge
@@ -19,7 +20,7 @@ from kafkatrigger.controller.metrics import RECONCILE_ERRORS, RECONCILE_SECONDS
 from kafkatrigger.controller.monitor import Monitor
 from kafkatrigger.controller.names import CHILDREN
 from kafkatrigger.controller.queue import WorkQueue
-from kafkatrigger.controller.reconcile import BrokerMonitor, Monitors, PodMonitor, Reconciler
+from kafkatrigger.controller.reconcile import BrokerMonitor, ErrandMonitor, Monitors, PodMonitor, Reconciler
 from kafkatrigger.controller.reports import Report
 from kafkatrigger.controller.settings import Settings
 from kafkatrigger.kafka.brokers import IDLE, Brokers, Target
@@ -27,6 +28,7 @@ from kafkatrigger.kafka.brokers import IDLE, Brokers, Target
 BROKER_THREADS = 8
 POD_THREADS = 8
 READY_POD_THREADS = 4
+ERRAND_THREADS = 4
 RELIST = 300.0
 """Seconds between two lists, which find what a broken watch missed."""
 START_RETRY = 3.0
@@ -56,7 +58,10 @@ class Operator:
         self._ready_pods: PodMonitor = Monitor(
             "ready-pods", pod_reader.read, self._judge_ready, self._queue.add, READY_POD_THREADS
         )
-        monitors = Monitors(self._broker_monitor, self._waiting_pods, self._ready_pods)
+        self._errands: ErrandMonitor = Monitor(
+            "errands", self._run_errand, errands.judge, self._queue.add, ERRAND_THREADS
+        )
+        monitors = Monitors(self._broker_monitor, self._waiting_pods, self._ready_pods, self._errands)
         self._reconciler = Reconciler(settings, self._cache, self._cluster, monitors)
 
     async def run(self) -> None:
@@ -65,6 +70,7 @@ class Operator:
         await self._first_list()
         parts: list[Coroutine[Any, Any, None]] = [self._work() for _ in range(self._settings.reconcilers)]
         parts += [self._broker_monitor.run(), self._waiting_pods.run(), self._ready_pods.run()]
+        parts.append(self._errands.run())
         parts += [self._relist(), self._close_idle_clients()]
         if missing := set(self._settings.watch_namespaces).difference(self._served):
             parts.append(self._await_missing(missing))
@@ -186,6 +192,9 @@ class Operator:
 
     def _ask_brokers(self, question: Target) -> Connection:
         return Connection(self._brokers.check(question))
+
+    def _run_errand(self, errand: Errand) -> Answer:
+        return errands.run(self._brokers, errand)
 
     async def _close_idle_clients(self) -> None:
         while True:

@@ -18,6 +18,8 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
+from kafkatrigger.api.consumer_config import ConsumerConfig
+from kafkatrigger.api.moves import Group
 from kafkatrigger.kafka.client import connection
 
 TIMEOUT = 5.0
@@ -70,6 +72,12 @@ def target(namespace: str, servers: list[str], topics: list[str]) -> Target:
     return Target(tuple(sorted(servers)), tuple(sorted(topics)), namespace if short else "")
 
 
+def group_of(config: ConsumerConfig) -> Group:
+    """The group of a trigger, for errands."""
+    servers = tuple(sorted(config.bootstrap_servers))
+    return Group(servers, config.group_id, config.namespace if any(map(is_short, servers)) else "")
+
+
 class Brokers:
     """The shared clients. Safe to use from several threads; at most as many checks run as threads ask."""
 
@@ -81,13 +89,14 @@ class Brokers:
 
     def check(self, target: Target) -> Finding:
         """Asks the brokers; takes about the timeout at most, and never raises for what brokers do."""
-        servers = (
-            tuple(qualified(server, target.namespace) for server in target.servers)
-            if target.namespace
-            else target.servers
-        )
-        with self._client(servers) as client:
+        with self._client(_qualified(target.servers, target.namespace)) as client:
             return self._ask(client, target)
+
+    @contextmanager
+    def admin(self, servers: tuple[str, ...], namespace: str) -> Iterator[AdminClient]:
+        """A shared client, for other questions."""
+        with self._client(_qualified(servers, namespace)) as client:
+            yield client.admin
 
     def close_idle(self) -> None:
         """Closes clients that nobody used for a while."""
@@ -144,6 +153,10 @@ class Brokers:
             except TimeoutError:
                 return Finding(unreachable="no answer in time")
         return Finding(missing=tuple(sorted(missing)), refused=tuple(sorted(refused)))
+
+
+def _qualified(servers: tuple[str, ...], namespace: str) -> tuple[str, ...]:
+    return tuple(qualified(server, namespace) for server in servers) if namespace else servers
 
 
 def qualified(server: str, namespace: str) -> str:
