@@ -42,7 +42,7 @@ from kafkatrigger.api.start_policy import epoch_milliseconds
 from kafkatrigger.kafka.brokers import group_of
 from kafkatrigger.kafka.client import connection
 
-TIMEOUT = 10.0
+TIMEOUT = 5.0
 """Seconds for each question to the brokers."""
 
 _ABSENT = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_EXCEPTION)

@@ -31,7 +31,8 @@ def source(broker: HostBroker, topics: Topics, cluster: Cluster) -> str:
     }
     cluster.configure(consumer_config("plant-7", "rul", KafkaTriggerSpec.model_validate(spec)), "one")
     at = [ConsumerGroupTopicPartitions(f"g.{name}", [TopicPartition(name, 0, 6)])]
-    AdminClient({"bootstrap.servers": broker.bootstrap}).alter_consumer_group_offsets(at)[f"g.{name}"].result()
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    admin.alter_consumer_group_offsets(at)[f"g.{name}"].result()
     return name
 
 
