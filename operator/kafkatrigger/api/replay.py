@@ -8,7 +8,7 @@ from kafkatrigger.api.moves import MOST_PARTITIONS
 from kafkatrigger.api.schema import PARTITION_KEYS_RULE, START_RULE, Model, refuse_unless
 from kafkatrigger.api.start_policy import epoch_milliseconds
 
-Offset = Annotated[int, Field(ge=0, le=2**53)]
+Offset = Annotated[int, Field(ge=0)]
 Phase = Literal["Stopping", "Moving", "CatchingUp", "Done", "Refused"]
 
 

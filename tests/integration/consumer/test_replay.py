@@ -52,7 +52,9 @@ def test_a_blocked_key_is_forgotten(broker: HostBroker, topics: Topics) -> None:
     topics.produce(source, [(b"a", action("permanent", n=0)), (b"b", action("echo", n=1))])
     trigger = spec(broker, source, source={"groupId": f"g.{source}"}, delivery={"onFailure": "Block"})
     with Pod(trigger) as pod:
+        pod.wait_ready()
         until(pod.blocked, 60, "the blocked key")
+        pod.wait(lambda now: now.outcomes.get("succeeded") == 1)
         group = group_of(pod.config)
         pod.stop()
     moves = answered(broker, Resolve(group, Wish((source,), "latest"))).moves
