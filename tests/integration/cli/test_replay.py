@@ -32,7 +32,12 @@ def source(broker: HostBroker, topics: Topics, cluster: Cluster) -> str:
     cluster.configure(consumer_config("plant-7", "rul", KafkaTriggerSpec.model_validate(spec)), "one")
     at = [ConsumerGroupTopicPartitions(f"g.{name}", [TopicPartition(name, 0, 6)])]
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
-    admin.alter_consumer_group_offsets(at)[f"g.{name}"].result()
+
+    def commits() -> bool:
+        """A broker that has just begun may refuse the first."""
+        return admin.alter_consumer_group_offsets(at)[f"g.{name}"].result().topic_partitions[0].error is None
+
+    until(commits, 30, "the commit")
     return name
 
 

@@ -32,8 +32,13 @@ class Group:
         """Offsets of the partitions from 0 on."""
         text = commit_metadata.dump(metadata or Metadata("InitialOffsetResetPolicy"))
         at = [TopicPartition(self.topic, number, offset, text) for number, offset in enumerate(offsets)]
-        answers = self._admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(self.name, at)])
-        assert all(each.error is None for each in answers[self.name].result().topic_partitions)
+
+        def commits() -> bool:
+            """A broker that has just begun may refuse the first."""
+            answers = self._admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(self.name, at)])
+            return all(each.error is None for each in answers[self.name].result().topic_partitions)
+
+        until(commits, 30, "the commit")
 
     def join(self) -> None:
         """Somebody is in the group from now on."""
