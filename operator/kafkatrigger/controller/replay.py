@@ -94,9 +94,13 @@ def wanted(spec: KafkaTriggerSpec, topics: tuple[str, ...]) -> Wanted | None:
 
 
 def holds(state: State) -> bool:
-    """Whether there may be no consumers. By what is stored: a memory that was not written yet starts none."""
+    """Whether there may be no consumers. By what is stored: a memory that was not written yet starts none.
+
+    While a new wish is looked at those that run go on, and none start: a trigger that is made with a replay begins there.
+    """
     memory = state.memory
-    return memory.phase == MOVING or (memory.phase == STOPPING and _is_at_work(state))
+    is_stopped_for_it = memory.phase == STOPPING and _is_at_work(state)
+    return memory.phase == MOVING or is_stopped_for_it or (_new(state) is not None and not state.pods)
 
 
 def errand(state: State) -> Errand | None:

@@ -122,7 +122,5 @@ def test_each_nonce_once(control_plane: ControlPlane, world: World, topic: str, 
             if operate(nonce, dice.uniform(0, 3)):
                 break
         assert phase(world, nonce) == "Done" or operate(nonce, 60), world.trigger()["status"]
-    before, moved = pods.starts[:-3], pods.starts[-3:]
-    assert moved == [10, 20, 30]
-    assert before in ([], [0]), "it may have run before the first replay was looked at"
+    assert pods.starts == [10, 20, 30]
     assert pods.committed == END

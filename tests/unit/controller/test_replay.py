@@ -41,17 +41,18 @@ TABLE: list[tuple[str, State, Any, bool, dict[Any, tuple[str, str, str]]]] = [
     ("nothing asked for", state(IDLE, None), None, False, {None: ("", "", "")}),
     ("new", state(IDLE, A, 1), CHECK_A, False, {
         None: ("", "", ""), NOT_YET: ("", "", ""), NEVER: ("", "A", "Refused"), FOUND_ALL: ("", "A", "Stopping")}),
-    ("new after another", state(HANDLED, B), CHECK_B, False, {
+    ("made with it", state(IDLE, A), CHECK_A, True, {None: ("", "", ""), FOUND_ALL: ("", "A", "Stopping")}),
+    ("new after another", state(HANDLED, B, 1), CHECK_B, False, {
         None: ("A", "A", "Done"), NEVER: ("A", "B", "Refused"), FOUND_ALL: ("A", "B", "Stopping")}),
-    ("new while the last catches up", state(CATCHING_UP, B), CHECK_B, False, {
+    ("new while the last catches up", state(CATCHING_UP, B, 1), CHECK_B, False, {
         None: ("A", "A", "CatchingUp"), FOUND_ALL: ("A", "B", "Stopping")}),
-    ("new after a refusal", state(REFUSED, B), CHECK_B, False, {NEVER: ("old", "B", "Refused"), FOUND_ALL: ("old", "B", "Stopping")}),
+    ("new after a refusal", state(REFUSED, B, 1), CHECK_B, False, {NEVER: ("old", "B", "Refused"), FOUND_ALL: ("old", "B", "Stopping")}),
     ("pods drain", state(STOPPING, A, 2), None, True, {None: ("old", "A", "Stopping")}),
     ("pods have gone", state(STOPPING, A), RESOLVE, True, {
         None: ("old", "A", "Stopping"), NOT_YET: ("old", "A", "Stopping"), NEVER: ("old", "A", "Refused"), FOUND_ALL: ("old", "A", "Moving")}),
     ("taken back before anything moved", state(STOPPING, None, 1), None, False, {None: ("old", "", "")}),
     ("back to the last", state(STOPPING, Wanted("old", A.wish)), None, False, {None: ("old", "", "")}),
-    ("another before anything moved", state(STOPPING, B), CHECK_B, False, {None: ("old", "A", "Stopping"), FOUND_ALL: ("old", "B", "Stopping")}),
+    ("another before anything moved", state(STOPPING, B), CHECK_B, True, {None: ("old", "A", "Stopping"), FOUND_ALL: ("old", "B", "Stopping")}),
     ("recorded", state(MOVING, A), APPLY, True, {
         None: ("old", "A", "Moving"), NOT_YET: ("old", "A", "Moving"), NEVER: ("old", "A", "Refused"), MOVED: ("A", "A", "CatchingUp")}),
     ("recorded, and a pod has come back", state(MOVING, A, 1), None, True, {None: ("old", "A", "Moving")}),

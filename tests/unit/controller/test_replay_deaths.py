@@ -88,6 +88,13 @@ def test_a_suspended_trigger_stays_so(moment: int) -> None:
     assert handled(world) == {"nonce": "A", "handledNonce": "A", "phase": replay.CATCHING_UP}
 
 
+@pytest.mark.parametrize("moment", range(1, MOMENTS // 4))
+def test_a_trigger_that_is_made_with_a_replay_begins_there(moment: int) -> None:
+    world = World({**SPEC, "replay": {"nonce": "A", "partitions": {"machine-data": {"0": 10}}}}, Moments(moment))
+    Lives(world).turns(2 * TURNS)
+    assert world.starts == [10]
+
+
 def test_what_is_refused_moves_nothing_and_stops_nobody() -> None:
     world = World(SPEC, Moments())
     lives = Lives(world)
