@@ -8,6 +8,8 @@ from typing import Literal
 
 import msgspec
 
+from kafkatrigger.api.pod_status import PodStatus
+
 REQUEST_LIMIT = 1024 * 1024
 """Bytes of a request; who has more keys to decide about sends several."""
 ANSWER_LIMIT = 16 * 1024 * 1024
@@ -43,7 +45,11 @@ class Resume(msgspec.Struct, tag="resume", tag_field="command", rename="camel"):
     """Ends a stop (`onFailure: Stop`); the message that caused it runs first, with all its attempts."""
 
 
-Request = ListBlocked | ResolveBlocked | Resume
+class Describe(msgspec.Struct, tag="describe", tag_field="command", rename="camel"):
+    """What the pod says of itself: the same as its /status."""
+
+
+Request = ListBlocked | ResolveBlocked | Resume | Describe
 
 
 class BlockedKey(msgspec.Struct, rename="camel"):
@@ -77,3 +83,5 @@ class Answer(msgspec.Struct, rename="camel"):
     """Keys or triggers that the request took effect on; those it named that were not blocked (any more) are not counted."""
     omitted: int = 0
     """Blocked keys that there are beside those in `blocked`, because the answer would have become too long."""
+    status: PodStatus | None = None
+    """Of Describe."""

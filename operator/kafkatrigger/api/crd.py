@@ -199,6 +199,8 @@ def as_values_schema(text: str) -> str:
     defaults = _plain(_model(KafkaTriggerSpec))
     # The API server's own default for it always wins, so a default here would have no effect.
     del defaults["properties"]["scaling"]
+    # A replay is one trigger's, once.
+    del defaults["properties"]["replay"]
     # One group for all triggers is what GroupInUse refuses.
     del defaults["properties"]["source"]["properties"]["groupId"]
     document["properties"]["defaults"] = {**defaults, "description": "Merged under the spec of every trigger."}

@@ -33,7 +33,7 @@ class PartitionStatus(msgspec.Struct, rename="camel"):
     lag: int | None
     """Log end minus watermark; None while the end is unknown."""
     started: str
-    """Why it started where it did: one of the reasons in docs/triggers.md."""
+    """Why it started where it did: one of the reasons in docs/triggers.md; after a replay `Replay:` and its nonce."""
     end: int | None = None
     """Log end, of committed transactions where the consumer reads only those; None while it is unknown."""
     in_flight: int = 0

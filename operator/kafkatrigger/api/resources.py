@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, model_validator
 from kafkatrigger.api.delivery import Delivery, Response
 from kafkatrigger.api.pods import DRAIN_SECONDS, PodTemplate, Runtime
 from kafkatrigger.api.quantities import seconds
+from kafkatrigger.api.replay import Replay, ReplayStatus
 from kafkatrigger.api.schema import KubernetesObject, Model, refuse_unless
 from kafkatrigger.api.source import Kafka, Source
 
@@ -79,6 +80,11 @@ class KafkaTriggerSpec(Model):
             "source.groupId with .redrive appended is the topic of messages that are to run again, so neither responses nor "
             "dead letters may go there: choose another response.topic or delivery.deadLetter.topic",
         ),
+        (
+            "!has(self.replay) || !has(self.replay.partitions) || !has(self.source.topics) || "
+            "self.replay.partitions.all(topic, topic in self.source.topics)",
+            "replay.partitions names a topic that is not in source.topics: correct the name or add the topic",
+        ),
     )
 
     suspend: bool = Field(default=False, description="Stop consuming: no pods, offsets kept.")
@@ -95,6 +101,7 @@ class KafkaTriggerSpec(Model):
         description="What becomes of the consumer group when the trigger is deleted. Retain: it stays, and a trigger of the same "
         "group continues there. DeleteGroup: it is deleted when the pods have left it, within a minute or not at all.",
     )
+    replay: Replay | None = Field(default=None, description="Moves the offsets of the group, once for each nonce.")
 
     @property
     def grace_period_seconds(self) -> int:
@@ -110,6 +117,12 @@ class KafkaTriggerSpec(Model):
         refuse_unless(response not in self.source.topics, self.RULES[0][1])
         refuse_unless(dead_letter not in self.source.topics, self.RULES[1][1])
         refuse_unless(response is None or response != dead_letter, self.RULES[2][1])
+        return self
+
+    @model_validator(mode="after")
+    def _replays_source_topics(self) -> "KafkaTriggerSpec":
+        replayed = self.replay.partitions if self.replay else {}
+        refuse_unless(set(replayed) <= set(self.source.topics), self.RULES[6][1])
         return self
 
     @model_validator(mode="after")
@@ -158,6 +171,9 @@ class KafkaTriggerStatus(Model):
     )
     selector: str | None = Field(default=None, description="Label selector of the pods, for the scale subresource.")
     topics_text: str | None = Field(default=None, description="Source topics, for the printed column.")
+    replay: ReplayStatus | None = Field(
+        default=None, description="The last replay; at most 1,000 partitions can be moved by one."
+    )
     lag: int | None = Field(
         default=None, description="Messages not yet terminal, as of the last checkpoint or change of Ready."
     )

@@ -13,6 +13,16 @@ Rule = tuple[str, str]
 OBJECT: dict[str, Any] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 """Schema of a core Kubernetes type: the API server checks it when the pod is made."""
 
+START_RULE: Rule = (
+    "type(self) == int ? self >= 0 : "
+    "(self in ['earliest','latest'] || timestamp(self) >= timestamp('1970-01-01T00:00:00Z'))",
+    "write earliest, latest, epoch milliseconds (not negative) or an RFC 3339 time with its zone",
+)
+PARTITION_KEYS_RULE: Rule = (
+    "self.all(topic, self[topic].all(p, size(p) <= 6 && p.matches('^(0|[1-9][0-9]*)$')))",
+    'the keys below a topic are partition numbers, written as text such as "0"',
+)
+
 _NO_TOPIC = "Kafka allows no topic named . or .."
 
 

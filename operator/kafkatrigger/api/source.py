@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from kafkatrigger.api.client_options import CLASSIC_ONLY, CONNECTION_OPTIONS, SOURCE_OPTIONS, Table
-from kafkatrigger.api.schema import Milliseconds, Model, TopicName, refuse_unless
+from kafkatrigger.api.schema import PARTITION_KEYS_RULE, START_RULE, Milliseconds, Model, TopicName, refuse_unless
 from kafkatrigger.api.start_policy import epoch_milliseconds
 from kafkatrigger.api.topic_pattern import GRAMMAR, SENTENCE, is_pattern
 
@@ -91,13 +91,7 @@ StartText = Annotated[
         description="Where partitions without a committed offset start: earliest, latest, epoch milliseconds or an RFC 3339 time.",
         json_schema_extra={
             "x-kubernetes-int-or-string": True,
-            "rules": [
-                [
-                    "type(self) == int ? self >= 0 : "
-                    "(self in ['earliest','latest'] || timestamp(self) >= timestamp('1970-01-01T00:00:00Z'))",
-                    "write earliest, latest, epoch milliseconds (not negative) or an RFC 3339 time with its zone",
-                ]
-            ],
+            "rules": [list(START_RULE)],
         },
     ),
 ]
@@ -160,14 +154,7 @@ class Source(Model):
         max_length=100,
         description="Topic -> partition -> epoch milliseconds to start at, where no offset is committed. "
         "Wins over initialOffsetResetPolicy.",
-        json_schema_extra={
-            "rules": [
-                [
-                    "self.all(topic, self[topic].all(p, size(p) <= 6 && p.matches('^(0|[1-9][0-9]*)$')))",
-                    'the keys below a topic are partition numbers, written as text such as "0"',
-                ]
-            ]
-        },
+        json_schema_extra={"rules": [list(PARTITION_KEYS_RULE)]},
     )
     filter: str | None = Field(
         default=None,

@@ -6,8 +6,10 @@ import click
 
 _COMMANDS = {
     "blocked": "kafkatrigger.cli.blocked:blocked",
+    "describe": "kafkatrigger.cli.describe:describe",
     "dlq": "kafkatrigger.cli.dlq:dlq",
     "operator": "kafkatrigger.cli.operator:operator",
+    "replay": "kafkatrigger.cli.replay:replay",
     "resume": "kafkatrigger.cli.blocked:resume",
     "run": "kafkatrigger.cli.run:run",
 }

@@ -11,15 +11,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 import msgspec
 
 from kafkatrigger.api import control
-from kafkatrigger.api.consumer_config import CONFIG_PATH, CONTROL_SOCKET
+from kafkatrigger.api.consumer_config import CONFIG_PATH, CONTROL_SOCKET, ConsumerConfig
+from kafkatrigger.api.resources import PLURAL
 from kafkatrigger.cli.local import runs_of
-from kafkatrigger.controller.names import selector_text
+from kafkatrigger.controller.names import consumer_name, selector_text
 from kafkatrigger.controller.pods import pod
 
 CONTAINER = "consumer"
@@ -67,6 +68,31 @@ def consumers(place: Place) -> list[Consumer]:
     if not found:
         raise ReachError(_nobody(place))
     return found
+
+
+def trigger(place: Place) -> dict[str, Any]:
+    """The trigger as the cluster has it; ReachError where there is none."""
+    return _got(place, PLURAL, place.name)
+
+
+def configuration(place: Place) -> ConsumerConfig:
+    """What the operator told the trigger's consumers, whether they run or not; ReachError where it told them nothing."""
+    data = _got(place, "configmaps", consumer_name(place.name)).get("data", {})
+    try:
+        return msgspec.json.decode(data.get("consumer.json", ""), type=ConsumerConfig)
+    except msgspec.DecodeError as error:
+        raise ReachError(f"the configuration of {place.name} is not of this version: {error}") from None
+
+
+def set_field(place: Place, path: str, value: object) -> None:
+    """Replaces one part of the trigger, as whoever kubectl says; ReachError where that is refused."""
+    patch = json.dumps([{"op": "add", "path": path, "value": value}])
+    _output([*_kubectl(place), "patch", PLURAL, place.name, "--type=json", f"--patch={patch}", "--output=name"], b"")
+
+
+def _got(place: Place, kind: str, name: str) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(_output([*_kubectl(place), "get", kind, name, "--output=json"], b""))
+    return body
 
 
 def _nobody(place: Place) -> str:

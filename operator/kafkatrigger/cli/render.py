@@ -57,6 +57,12 @@ def when(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def precisely(milliseconds: int) -> str:
+    """A time as RFC 3339 in UTC, with its milliseconds."""
+    text = datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+    return f"{text.removesuffix('+00:00')}Z"
+
+
 def counted(count: int, noun: str) -> str:
     """`1 key`, `2 keys`."""
     return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -16,7 +16,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from kafkatrigger.api import pod_status
 from kafkatrigger.api.consumer_config import ConsumerConfig
-from kafkatrigger.api.control import Answer, Request, Resume
+from kafkatrigger.api.control import Answer, Describe, Request, Resume
 from kafkatrigger.consumer import blocked, intake, report
 from kafkatrigger.consumer.breaker import Breaker
 from kafkatrigger.consumer.control import Control
@@ -268,6 +268,8 @@ class Engine:
         if isinstance(request, Resume):
             self._breaker.close()
             return self._stops.resume(request)
+        if isinstance(request, Describe):
+            return Answer(status=self._health.status)
         return blocked.handle(self._lanes, request)
 
     # Committing

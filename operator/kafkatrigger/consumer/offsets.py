@@ -13,18 +13,17 @@ From the bound on nothing was read yet. Offsets may have gaps (compaction, trans
 counted.
 """
 
-import base64
-import binascii
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 import xxhash
 from msgspec.structs import replace
 
+from kafkatrigger.api.commit_metadata import Metadata, dump, load
 from kafkatrigger.api.frames import Ordering
 
 METADATA_LIMIT = 3 * 1024
@@ -194,20 +193,6 @@ def _unread(told: Iterable[Parked], end: int) -> Iterator[Parked]:
             yield Parked(each.lane, first, each.until, 0, RETRYING)
 
 
-class _Metadata(msgspec.Struct, array_like=True):
-    """All offsets as distances, which are short numbers."""
-
-    reason: str
-    topic_id: bytes = b""
-    bound: int = 0
-    """From the watermark."""
-    steps: list[int] = []
-    """From the watermark on: distance to the next open range, its length, distance to the next, ..."""
-    parked: list[Annotated[list[int], msgspec.Meta(min_length=5, max_length=6)]] = []
-    """Lane, offset from the watermark, bound minus `until`, attempts, state; where it is another, `since` from the watermark."""
-    config: int = 0
-
-
 class Origin(msgspec.Struct, frozen=True):
     """What does not change while a partition is assigned."""
 
@@ -236,9 +221,8 @@ def encode_metadata(origin: Origin, at: Position, limit: int = METADATA_LIMIT) -
 def decode_metadata(watermark: int, text: str | None) -> tuple[Origin, Position]:
     """Origin and position of a committed offset. Metadata that is not ours says nothing: it is no error."""
     unknown = Origin("Committed"), start(watermark)
-    try:
-        metadata = msgspec.msgpack.decode(base64.b64decode(text or "", validate=True), type=_Metadata)
-    except (msgspec.DecodeError, binascii.Error, ValueError):
+    metadata = load(text)
+    if metadata is None:
         return unknown
     at = _decoded(watermark, metadata)
     if not _is_sound(at):
@@ -257,11 +241,10 @@ def _text(origin: Origin, at: Position) -> str:
         + ([] if each.since is None else [each.since - at.watermark])
         for each in at.parked
     ]
-    metadata = _Metadata(origin.reason, origin.topic_id, at.bound - at.watermark, steps, parked, origin.config)
-    return base64.b64encode(msgspec.msgpack.encode(metadata)).decode()
+    return dump(Metadata(origin.reason, origin.topic_id, at.bound - at.watermark, steps, parked, origin.config))
 
 
-def _decoded(watermark: int, metadata: _Metadata) -> Position:
+def _decoded(watermark: int, metadata: Metadata) -> Position:
     bound = watermark + metadata.bound
     ranges: Ranges = []
     last = watermark

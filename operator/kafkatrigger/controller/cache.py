@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from kafkatrigger.api.resources import KIND
-from kafkatrigger.controller.names import INSTANCE_LABEL, MANAGED_BY_LABEL, REVISION, TEMPLATE_HASH
+from kafkatrigger.controller.names import INSTANCE_LABEL, MANAGED_BY_LABEL, MEMBERSHIP, REVISION, TEMPLATE_HASH
 from kafkatrigger.controller.pods import Pod, pod
 
 Body = Mapping[str, Any]
@@ -56,6 +56,8 @@ class Scale:
     """Of the spec that the newest template was made from."""
     failure: str
     """Message of the condition ReplicaFailure."""
+    membership: str = ""
+    """Which group its pods are in, and how."""
 
 
 @dataclass(frozen=True)
@@ -227,4 +229,5 @@ def _scale(body: Body) -> Scale:
         template=annotations.get(TEMPLATE_HASH, ""),
         revision=annotations.get(REVISION, ""),
         failure=next(failures, {}).get("message", ""),
+        membership=(body["metadata"].get("annotations") or {}).get(MEMBERSHIP, ""),
     )

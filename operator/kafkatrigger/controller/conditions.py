@@ -15,12 +15,13 @@ SUSPENDED = "Suspended"
 KEYS_BLOCKED = "KeysBlocked"
 DEAD_LETTER_UNAVAILABLE = "DeadLetterUnavailable"
 FAILURE_RATE_HIGH = "FailureRateHigh"
+REPLAYING = "Replaying"
 WARNING = "Warning"
 
 TYPES = frozenset(
     {
         READY, ACCEPTED, CONNECTED, DEPLOYED, CONSUMING,
-        SUSPENDED, KEYS_BLOCKED, DEAD_LETTER_UNAVAILABLE, FAILURE_RATE_HIGH, WARNING,
+        SUSPENDED, KEYS_BLOCKED, DEAD_LETTER_UNAVAILABLE, FAILURE_RATE_HIGH, REPLAYING, WARNING,
     }
 )  # fmt: skip
 """All that the operator writes."""

@@ -20,6 +20,7 @@ from kafkatrigger.controller.containers import (
 )
 from kafkatrigger.controller.names import (
     CONFIG_HASH,
+    MEMBERSHIP,
     RESET_POLICY,
     REVISION,
     TEMPLATE_HASH,
@@ -36,23 +37,31 @@ SHARED_GROUP = 65534
 """Owns the emptyDirs: consumer and runtime are different users and meet in one socket."""
 
 
-def manifests(trigger: Trigger, accepted: Accepted, settings: Settings, *, hold: bool) -> list[Manifest]:
-    """What to apply, in this order. With `hold` there are no pods, whatever the spec says."""
+def manifests(
+    trigger: Trigger, accepted: Accepted, settings: Settings, *, hold: bool, membership: str
+) -> list[Manifest]:
+    """What to apply, in this order. With `hold` there are no pods, whatever the spec says; `membership` is the text of
+    what the Deployment's pods are.
+    """
     config = msgspec.json.encode(accepted.config, order="sorted")
     replicas = 0 if hold or accepted.spec.suspend else accepted.spec.scaling.replicas
     template = _template(trigger.key.name, accepted.spec, settings, hashlib.sha256(config).hexdigest())
     return [
         _object(trigger, "v1", "ConfigMap", data={"consumer.json": config.decode()}),
-        _object(trigger, "apps/v1", "Deployment", spec=_deployment(trigger.key.name, replicas, template)),
+        _with_membership(
+            _object(trigger, "apps/v1", "Deployment", spec=_deployment(trigger.key.name, replicas, template)),
+            membership,
+        ),
         _object(trigger, "policy/v1", "PodDisruptionBudget", spec=_budget(trigger.key.name)),
     ]
 
 
 def revision(spec: KafkaTriggerSpec) -> str:
-    """Differs when the spec does, but for how many pods there are and what happens at the end; new fields that are left at
-    their default make no difference, so that an upgrade of the operator is no change of the spec.
+    """Differs when the spec does, but for how many pods there are, what is replayed and what happens at the end; new fields
+    that are left at their default make no difference, so that an upgrade of the operator is no change of the spec.
     """
-    said = spec.model_dump(mode="json", exclude={"suspend", "scaling", "deletion_policy"}, exclude_defaults=True)
+    without = {"suspend", "scaling", "replay", "deletion_policy"}
+    said = spec.model_dump(mode="json", exclude=without, exclude_defaults=True)
     return digest(said)[:16]
 
 
@@ -69,6 +78,10 @@ def _object(trigger: Trigger, version: str, kind: str, **content: Any) -> Manife
         "ownerReferences": [owner_of(trigger)],
     }
     return {"apiVersion": version, "kind": kind, "metadata": metadata, **content}
+
+
+def _with_membership(deployment: Manifest, membership: str) -> Manifest:
+    return {**deployment, "metadata": {**deployment["metadata"], "annotations": {MEMBERSHIP: membership}}}
 
 
 def owner_of(trigger: Trigger) -> Manifest:

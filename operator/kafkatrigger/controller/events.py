@@ -31,8 +31,10 @@ REMEMBERED = 10_000
 # A trigger passes these by itself on its way up; only when it fell back from Ready are they worth an event.
 _STEPS = {
     "Checking", "Progressing", "Stopping", "WaitingForPods", "PodsNotReady", "JoiningGroup", "RuntimeNotConnected",
-    "TransformationLoading", "Draining", "Suspended", "ScaledToZero",
+    "TransformationLoading", "Draining", "Suspended", "ScaledToZero", "Replaying", "GroupChanging",
 }  # fmt: skip
+_ASKED_FOR = ("Suspended", "ScaledToZero", "Replaying", "GroupChanging")
+"""Why there are no pods where somebody wanted that."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def _concern(was: Body | None, is_now: Body | None, end: Notice | None, of_ready
 def _is_asked_for(was: Body, is_now: Body) -> bool:
     """Somebody stopped the trigger, or changed it and its pods are being replaced: nothing to warn of."""
     changed = was.get("observedGeneration") != is_now.get("observedGeneration")
-    return is_now["reason"] in ("Suspended", "ScaledToZero") or (changed and is_now["reason"] in _STEPS)
+    return is_now["reason"] in _ASKED_FOR or (changed and is_now["reason"] in _STEPS)
 
 
 class Recorder:

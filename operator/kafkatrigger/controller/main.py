@@ -9,8 +9,9 @@ from typing import Any
 from prometheus_client import start_http_server
 
 from kafkatrigger.api import logs
+from kafkatrigger.api.moves import Answer, Errand
 from kafkatrigger.api.resources import KIND
-from kafkatrigger.controller import expiry, finalizers, pod_reader
+from kafkatrigger.controller import errands, expiry, finalizers, pod_reader
 from kafkatrigger.controller.cache import Body, Cache, Key
 from kafkatrigger.controller.checkpointer import Checkpointer
 from kafkatrigger.controller.cluster import Cluster, ClusterError
@@ -21,7 +22,7 @@ from kafkatrigger.controller.metrics import RECONCILE_ERRORS, RECONCILE_SECONDS
 from kafkatrigger.controller.monitor import Monitor
 from kafkatrigger.controller.names import CHILDREN
 from kafkatrigger.controller.queue import WorkQueue
-from kafkatrigger.controller.reconcile import BrokerMonitor, Monitors, Reconciler, RetentionMonitor
+from kafkatrigger.controller.reconcile import BrokerMonitor, ErrandMonitor, Monitors, Reconciler, RetentionMonitor
 from kafkatrigger.controller.reports import Report
 from kafkatrigger.controller.settings import Settings
 from kafkatrigger.controller.witnesses import PodMonitor, Witnesses
@@ -33,6 +34,7 @@ BROKER_THREADS = 8
 POD_THREADS = 8
 READY_POD_THREADS = 4
 GROUP_THREADS = 2
+ERRAND_THREADS = 4
 RELIST = 300.0
 """Seconds between two lists, which find what a broken watch missed."""
 START_RETRY = 3.0
@@ -71,7 +73,10 @@ class Operator:
         self._leaving_pods: PodMonitor = Monitor(
             "leaving-pods", pod_reader.read, self._judge_leaving, self._queue.add, READY_POD_THREADS
         )
-        monitors = Monitors(self._broker_monitor, self._retentions, self._deletions)
+        self._errands: ErrandMonitor = Monitor(
+            "errands", self._run_errand, errands.judge, self._queue.add, ERRAND_THREADS
+        )
+        monitors = Monitors(self._broker_monitor, self._retentions, self._deletions, self._errands)
         witnesses = Witnesses(self._waiting_pods, self._ready_pods, self._leaving_pods)
         self._checkpointer = Checkpointer(self._cache, self._cluster, witnesses, self._queue.add)
         self._reconciler = Reconciler(
@@ -83,7 +88,7 @@ class Operator:
         start_http_server(self._settings.metrics_port)
         await self._first_list()
         parts: list[Coroutine[Any, Any, None]] = [self._work() for _ in range(self._settings.reconcilers)]
-        parts += [self._broker_monitor.run(), self._retentions.run(), self._deletions.run()]
+        parts += [self._broker_monitor.run(), self._retentions.run(), self._deletions.run(), self._errands.run()]
         parts += [self._waiting_pods.run(), self._ready_pods.run(), self._leaving_pods.run()]
         parts += [self._checkpointer.run(), self._relist(), self._close_idle_clients()]
         if missing := set(self._settings.watch_namespaces).difference(self._served):
@@ -215,6 +220,9 @@ class Operator:
 
     def _ask_brokers(self, question: Target) -> Connection:
         return Connection(self._brokers.check(question))
+
+    def _run_errand(self, errand: Errand) -> Answer:
+        return errands.run(self._brokers, errand)
 
     async def _close_idle_clients(self) -> None:
         while True:

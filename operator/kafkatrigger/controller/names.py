@@ -15,6 +15,8 @@ TEMPLATE_HASH = f"{GROUP}/template-hash"
 RESET_POLICY = f"{GROUP}/initial-offset-reset-policy"
 TIMESTAMPS = f"{GROUP}/partition-timestamps"
 REVISION = f"{GROUP}/revision"
+MEMBERSHIP = f"{GROUP}/membership"
+"""Written on the Deployment itself, never on the pods' template: it must replace none."""
 STOPPED = f"{GROUP}/stopped"
 """Written on pods alone, never on their template: it must replace none."""
 

@@ -7,6 +7,7 @@ from kafkatrigger.api.stop import StopPoint
 from kafkatrigger.controller.cache import Scale
 from kafkatrigger.controller.conditions import Verdict
 from kafkatrigger.controller.pods import Pod
+from kafkatrigger.controller.replay import NOTHING, Step
 from kafkatrigger.controller.reports import Report
 from kafkatrigger.kafka.brokers import Finding
 
@@ -18,6 +19,12 @@ class Workload:
     generation: int
     scale: Scale
     pods: tuple[Pod, ...]
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether the Deployment has no pods and makes none."""
+        scale = self.scale
+        return not (scale.wanted or scale.replicas) and scale.observed_generation >= self.generation
 
     @property
     def staying(self) -> list[Pod]:
@@ -59,6 +66,10 @@ class Observation:
     """Of pods that run, by uid; None: it could not be asked. Absent: not asked yet."""
     stop: StopPoint | None = None
     """The stop that holds for all pods."""
+    held: Verdict | None = None
+    """Why there are no pods for a while, where the spec wants some."""
+    replay: Step = NOTHING
+    """What came of the replay in this reconcile."""
     remembered: Remembered | None = None
     """Of a checkpoint that the status does not tell of yet."""
     has_checkpoint: bool = False

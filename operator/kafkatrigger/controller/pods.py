@@ -46,6 +46,8 @@ class Pod:
     unschedulable: str
     """The scheduler's message; empty when it found a node."""
     containers: tuple[Container, ...]
+    finished: bool = False
+    """Nothing of it runs any more, nor will; such as an evicted one."""
 
     @property
     def answers(self) -> bool:
@@ -80,6 +82,7 @@ def pod(body: Mapping[str, Any]) -> Pod:
         deleting="deletionTimestamp" in metadata,
         unschedulable=_unschedulable(conditions.get("PodScheduled", {})),
         containers=containers,
+        finished=status.get("phase") in ("Succeeded", "Failed"),
     )
 
 

@@ -162,12 +162,16 @@ def _none_wanted(seen: Observation, workload: Workload) -> Verdict | None:
 def _why_none(seen: Observation) -> str:
     if not seen.accepted.holds:
         return "NotAccepted"
+    if seen.held and not seen.suspended:
+        return seen.held.reason
     return "Suspended" if seen.suspended else "ScaledToZero"
 
 
 def _mend_none(seen: Observation) -> str:
     if not seen.accepted.holds:
         return "see the condition Accepted"
+    if seen.held and not seen.suspended:
+        return seen.held.message
     return "spec.suspend is true" if seen.suspended else "raise scaling.replicas to consume"
 
 

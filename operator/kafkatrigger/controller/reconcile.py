@@ -1,36 +1,44 @@
 """One reconcile for create, update and resume: from the trigger to its objects and its status."""
 
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from kafkatrigger.api.consumer_config import ConsumerConfig
+from kafkatrigger.api.moves import Answer, Errand
 from kafkatrigger.api.resources import API_VERSION, KIND
 from kafkatrigger.api.validation import Accepted, Refused, accept
+from kafkatrigger.controller import membership, replay
 from kafkatrigger.controller.cache import Body, Cache, Key, Trigger
 from kafkatrigger.controller.checkpointer import Checkpointer, has_checkpoint
 from kafkatrigger.controller.cluster import Cluster, ClusterError
-from kafkatrigger.controller.conditions import READY, Verdict, find, no, yes
+from kafkatrigger.controller.conditions import READY, REPLAYING, Verdict, find, no, recalled, yes
 from kafkatrigger.controller.connections import Connection
 from kafkatrigger.controller.deployer import Deployer
 from kafkatrigger.controller.desired import manifests
 from kafkatrigger.controller.events import Recorder, transitions
 from kafkatrigger.controller.finalizers import Finalizers, GroupMonitor
 from kafkatrigger.controller.groups import Claim, Groups
+from kafkatrigger.controller.membership import Change
 from kafkatrigger.controller.metrics import ReadyCount
 from kafkatrigger.controller.monitor import Monitor
 from kafkatrigger.controller.names import STOPPED, consumer_name
 from kafkatrigger.controller.observation import Observation, Workload
 from kafkatrigger.controller.pods import Pod
+from kafkatrigger.controller.replay import Step
 from kafkatrigger.controller.settings import Settings
 from kafkatrigger.controller.status import same, status
 from kafkatrigger.controller.stops import standing, untold
 from kafkatrigger.controller.witnesses import Witnesses
-from kafkatrigger.kafka.brokers import Target, target
+from kafkatrigger.kafka.brokers import Target, group_of, target
 from kafkatrigger.kafka.group_offsets import Servers, servers
 
 BrokerMonitor = Monitor[Key, Target, Connection]
 RetentionMonitor = Monitor[Key, Servers, float | None]
+ErrandMonitor = Monitor[Key, Errand, Answer]
+
+_log = logging.getLogger(__name__)
 
 
 class Monitors(NamedTuple):
@@ -39,6 +47,17 @@ class Monitors(NamedTuple):
     brokers: BrokerMonitor
     retentions: RetentionMonitor
     deletions: GroupMonitor
+    errands: ErrandMonitor
+    """Does what consumer groups need."""
+
+
+class Hold(NamedTuple):
+    """Whether a trigger may have pods, and what they are."""
+
+    verdict: Verdict | None
+    """Why it may have none; None where it may."""
+    membership: str
+    replay: Step
 
 
 class Reconciler:
@@ -111,10 +130,43 @@ class Reconciler:
         if isinstance(accepted, Refused):
             return self._observe_refused(trigger, accepted)
         ruling = self._ruling(trigger.key, accepted)
+        hold = self._hold(trigger, accepted) if ruling.holds else self._leave_group(trigger, accepted)
+        is_held = not ruling.holds or hold.verdict is not None
         problem = await self._leftover(trigger) or await self._deployer.deploy(
-            trigger, manifests(trigger, accepted, self._settings, hold=not ruling.holds)
+            trigger, manifests(trigger, accepted, self._settings, hold=is_held, membership=hold.membership)
         )
-        return self._observe(trigger, accepted, ruling, problem)
+        return self._observe(trigger, accepted, ruling, hold, problem)
+
+    def _hold(self, trigger: Trigger, accepted: Accepted) -> Hold:
+        """Whether the pods have to wait for a replay, or for those of another group."""
+        config, pods = accepted.config, self._pods_left(trigger)
+        group, topics = group_of(config), tuple(config.topics)
+        state = replay.State(
+            group, topics, replay.wanted(accepted.spec, topics), replay.remembered(trigger.status), pods
+        )
+        change = Change(self._membership(trigger), membership.membership(config), group, pods)
+        errands = replay.errand(state), membership.errand(change)
+        answers = self._monitors.errands.watch(trigger.key, [each for each in errands if each])
+        step = replay.step(state, answers.get(errands[0]) if errands[0] else None)
+        verdict = membership.hold(change, answers.get(errands[1]) if errands[1] else None)
+        kept = change.before if verdict else change.wanted.text()
+        return Hold(verdict or (replay.HOLD if replay.holds(state) else None), kept, step)
+
+    def _leave_group(self, trigger: Trigger, accepted: Accepted) -> Hold:
+        """The group is another trigger's: nothing of it is moved."""
+        self._monitors.errands.watch(trigger.key, ())
+        text = self._membership(trigger) or membership.membership(accepted.config).text()
+        return Hold(None, text, _stored(trigger))
+
+    def _membership(self, trigger: Trigger) -> str:
+        workload = self._workload(trigger)
+        return workload.scale.membership if workload else ""
+
+    def _pods_left(self, trigger: Trigger) -> int:
+        """The trigger's pods, whoever made them; a Deployment counts while it may make one."""
+        workload = self._workload(trigger)
+        pods = sum(not pod.finished for pod in self._cache.pods(trigger.key))
+        return pods or int(workload is not None and not workload.is_at_rest)
 
     async def _leftover(self, trigger: Trigger) -> Verdict | None:
         """What pods of a new trigger must not find."""
@@ -134,6 +186,7 @@ class Reconciler:
     def _observe_refused(self, trigger: Trigger, refused: Refused) -> Observation:
         """Objects of the last valid spec stay as they are, and are reported as they are."""
         self._monitors.brokers.watch(trigger.key, ())
+        self._monitors.errands.watch(trigger.key, ())
         workload = self._workload(trigger)
         answers = self._witnesses.watch(trigger.key, workload)
         return Observation(
@@ -144,15 +197,18 @@ class Reconciler:
             workload=workload,
             answers=answers,
             stop=standing(workload, answers) if workload else None,
+            replay=_stored(trigger),
         )
 
-    def _observe(self, trigger: Trigger, accepted: Accepted, ruling: Verdict, problem: Verdict | None) -> Observation:
+    def _observe(
+        self, trigger: Trigger, accepted: Accepted, ruling: Verdict, hold: Hold, problem: Verdict | None
+    ) -> Observation:
         spec, config = accepted.spec, accepted.config
         question = target(trigger.key.namespace, config.bootstrap_servers, config.topics)
         connection = self._monitors.brokers.watch(trigger.key, (question,)).get(question)
         workload = self._workload(trigger)
         answers = self._witnesses.watch(trigger.key, workload)
-        desired = 0 if spec.suspend or not ruling.holds else spec.scaling.replicas
+        desired = 0 if spec.suspend or not ruling.holds or hold.verdict else spec.scaling.replicas
         return Observation(
             name=trigger.key.name,
             generation=trigger.generation,
@@ -168,15 +224,17 @@ class Reconciler:
             workload=workload,
             answers=answers,
             stop=standing(workload, answers) if workload else None,
+            held=hold.verdict,
+            replay=hold.replay,
             remembered=self._checkpointer.untold(trigger.key),
             has_checkpoint=has_checkpoint(trigger),
-            retention=self._retention(trigger.key, config, desired),
+            retention=self._retention(trigger.key, config, is_at_rest=not desired and not hold.verdict),
         )
 
-    def _retention(self, key: Key, config: ConsumerConfig, desired: int) -> float | None:
-        """Asked of the brokers while nobody consumes."""
+    def _retention(self, key: Key, config: ConsumerConfig, *, is_at_rest: bool) -> float | None:
+        """Asked of the brokers while nobody consumes for longer than a replay."""
         question = servers(key.namespace, config.bootstrap_servers)
-        return self._monitors.retentions.watch(key, () if desired else (question,)).get(question)
+        return self._monitors.retentions.watch(key, (question,) if is_at_rest else ()).get(question)
 
     def _workload(self, trigger: Trigger) -> Workload | None:
         deployment = self._cache.find(trigger.key, "Deployment", consumer_name(trigger.key.name))
@@ -203,7 +261,10 @@ class Reconciler:
             return
         await self._write(trigger, wanted)
         self._checkpointer.told(trigger.key, seen.remembered)
-        for notice in transitions(trigger.status.get("conditions", []), wanted["conditions"]):
+        for notice in seen.replay.notices:
+            _log.info("%s/%s: %s", *trigger.key, notice.message)
+        changes = transitions(trigger.status.get("conditions", []), wanted["conditions"])
+        for notice in [*seen.replay.notices, *changes]:
             await self._recorder.record(trigger, notice)
 
     async def _write(self, trigger: Trigger, wanted: dict[str, Any]) -> None:
@@ -213,6 +274,12 @@ class Reconciler:
             # Gone, or another one of the same name: the watch tells what to do next.
             if error.status not in (404, 409):
                 raise
+
+
+def _stored(trigger: Trigger) -> Step:
+    """A replay that goes no further for now."""
+    said = recalled(trigger.status.get("conditions", []), REPLAYING)
+    return Step(replay.remembered(trigger.status), said)
 
 
 def _status_manifest(trigger: Trigger, wanted: Body) -> dict[str, Any]:

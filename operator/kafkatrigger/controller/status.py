@@ -11,6 +11,7 @@ from kafkatrigger.controller.conditions import (
     CONSUMING,
     DEPLOYED,
     READY,
+    REPLAYING,
     SUSPENDED,
     TYPES,
     Verdict,
@@ -24,6 +25,7 @@ from kafkatrigger.controller.conditions import (
 from kafkatrigger.controller.names import selector_text
 from kafkatrigger.controller.observation import Observation
 from kafkatrigger.controller.progress import consuming, deployed
+from kafkatrigger.controller.replay import as_status
 from kafkatrigger.controller.reports import lag
 
 SHOWN_TOPICS = 3
@@ -41,6 +43,8 @@ def status(seen: Observation, previous: Body, now: str) -> dict[str, Any]:
     every = {READY: _ready(judged, seen), **judged}
     if seen.suspended:
         every[SUSPENDED] = yes("Suspended", "spec.suspend is true: no pods run; the group's offsets are kept")
+    if seen.replay.said:
+        every[REPLAYING] = seen.replay.said
     blocked = blocked_keys(seen, previous.get("blockedKeys", {}).get("count", 0))
     every |= concerns(seen, blocked, before, now)
     result = {
@@ -50,6 +54,8 @@ def status(seen: Observation, previous: Body, now: str) -> dict[str, Any]:
         "selector": selector_text(seen.name),
     }
     result |= {"topicsText": _topics_text(seen.topics)} if seen.topics else {}
+    replay = as_status(seen.replay.memory)
+    result |= {"replay": replay} if replay else {}
     result |= {"blockedKeys": {"count": blocked}} if blocked else {}
     return result | _progress(seen, every[READY], previous)
 
@@ -106,5 +112,8 @@ def same(wanted: Body, stored: Body) -> bool:
     """Whether a write would change nothing; what others wrote into the status is not ours to compare."""
     now = {each["type"]: each for each in wanted["conditions"]}
     before = {each.get("type"): each for each in stored.get("conditions", []) if each.get("type") in TYPES}
-    fields = ("observedGeneration", "replicas", "selector", "topicsText", "blockedKeys", "partitionTimestamps", "lag")
+    fields = (
+        *("observedGeneration", "replicas", "selector", "topicsText", "blockedKeys"),
+        *("replay", "partitionTimestamps", "lag"),
+    )
     return now == before and all(wanted.get(field) == stored.get(field) for field in fields)

@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, TopicDescription
 
+from kafkatrigger.api.consumer_config import ConsumerConfig
+from kafkatrigger.api.moves import Group
 from kafkatrigger.kafka.client import connection
 from kafkatrigger.kafka.topics import topic_id
 
@@ -89,6 +91,12 @@ def where_it_matters(namespace: str, servers: Iterable[str]) -> str:
     return namespace if any(is_short(server) for server in servers) else ""
 
 
+def group_of(config: ConsumerConfig) -> Group:
+    """The group of a trigger, for errands."""
+    servers = tuple(sorted(config.bootstrap_servers))
+    return Group(servers, config.group_id, where_it_matters(config.namespace, servers))
+
+
 class Brokers:
     """The shared clients. Safe to use from several threads; at most as many checks run as threads ask."""
 
@@ -133,7 +141,7 @@ class Brokers:
 
     @contextmanager
     def _client(self, servers: tuple[str, ...], namespace: str) -> Iterator[_Client]:
-        client, evicted = self._take(tuple(qualified(each, namespace) for each in servers) if namespace else servers)
+        client, evicted = self._take(_qualified(servers, namespace))
         del evicted
         try:
             yield client
@@ -181,6 +189,10 @@ class Brokers:
             TopicCollection(list(target.topics)), request_timeout=self._timeout
         )
         return answers
+
+
+def _qualified(servers: tuple[str, ...], namespace: str) -> tuple[str, ...]:
+    return tuple(qualified(server, namespace) for server in servers) if namespace else servers
 
 
 def qualified(server: str, namespace: str) -> str:

@@ -5,7 +5,11 @@ import sys
 import threading
 from pathlib import Path
 
-from kafkatrigger.api.control import Answer, BlockedKey, ListBlocked, Request, ResolveBlocked
+import msgspec
+
+from kafkatrigger.api.consumer_config import ConsumerConfig
+from kafkatrigger.api.control import Answer, BlockedKey, Describe, ListBlocked, Request, ResolveBlocked
+from kafkatrigger.api.pod_status import PodStatus
 from kafkatrigger.consumer.control import Control
 
 KUBECTL = '''#!{python}
@@ -18,7 +22,13 @@ with (here / "calls").open("a") as calls:
     calls.write(json.dumps(sys.argv[1:]) + "\\n")
 words = [each for each in sys.argv[1:] if not each.startswith("--") or each == "--"]
 if words[0] == "get":
-    sys.exit(print((here / "pods.json").read_text()))
+    sys.exit(print((here / f"{{words[1]}}.json").read_text()))
+if words[0] == "patch":
+    (patch,) = [json.loads(each.partition("=")[2])[0] for each in sys.argv if each.startswith("--patch=")]
+    assert (patch["op"], patch["path"]) == ("add", "/spec/replay")
+    trigger = json.loads((here / f"{{words[1]}}.json").read_text())
+    trigger["spec"]["replay"] = patch["value"]
+    sys.exit((here / f"{{words[1]}}.json").write_text(json.dumps(trigger)) and None)
 pod = words[1]
 command = sys.argv[sys.argv.index("--") + 1 :]
 if pod in (here / "refusing").read_text().split():
@@ -55,6 +65,7 @@ class Engine:
         self.blocked = list(keys)
         self.seen: list[Request] = []
         self.stopped = False
+        self.status: PodStatus | None = None
         self._control = Control(path)
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -73,6 +84,8 @@ class Engine:
             rest = [each for each in self.blocked if (each.topic, each.partition, each.offset) not in named]
             count, self.blocked = len(self.blocked) - len(rest), rest
             return Answer(count=count)
+        if isinstance(request, Describe):
+            return Answer(status=self.status)
         was, self.stopped = self.stopped, False
         return Answer(count=int(was))
 
@@ -123,6 +136,20 @@ class Cluster:
         status = {"phase": "Running", "podIP": "10.0.0.1", "containerStatuses": [container]}
         self._pods.append({"metadata": metadata, "status": status})
         self.show()
+
+    def trigger(self, **status: object) -> Path:
+        """The trigger as the API server has it; returns where."""
+        path = self.folder / "kafkatriggers.json"
+        metadata = {"namespace": "plant-7", "name": "rul"}
+        path.write_text(json.dumps({"metadata": metadata, "spec": {}, "status": status}))
+        return path
+
+    def configure(self, config: ConsumerConfig, *pods: str) -> None:
+        """What the operator told the trigger's consumers."""
+        text = msgspec.json.encode(config).decode()
+        (self.folder / "configmaps.json").write_text(json.dumps({"data": {"consumer.json": text}}))
+        for name in pods:
+            (self.folder / f"{name}.json").write_text(text)
 
     def show(self) -> None:
         (self.folder / "pods.json").write_text(json.dumps({"items": self._pods}))

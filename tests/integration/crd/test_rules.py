@@ -84,9 +84,16 @@ RULES = [
      "podTemplate.volumeMounts names a volume that podTemplate.volumes does not have"),
     ("spec.podTemplate", {"volumeMounts": [{"name": "v", "mountPath": "/run/kafkatrigger/x"}], "volumes": [{"name": "v", "emptyDir": {}}]},
      {}, "mountPath is an absolute path, and /run/kafkatrigger is the operator's"),
+    ("spec.replay", {"nonce": "n"}, {"nonce": "n", "from": "earliest"}, "replay says nowhere to start"),
+    ("spec.replay", {"nonce": "n", "partitions": {}}, {"nonce": "n", "partitions": {"machine-data": {"0": 5}}}, "replay says nowhere to start"),
+    ("spec.replay", {"nonce": "n", "from": "2024-13-01T00:00:00Z"}, {"nonce": "n", "from": "2024-12-01T00:00:00.123Z"}, "write earliest, latest, epoch milliseconds"),
+    ("spec.replay", {"nonce": "n", "from": -1}, {"nonce": "n", "from": 0}, "write earliest, latest, epoch milliseconds"),
+    ("spec.replay", {"nonce": "n", "partitions": {"machine-data": {"01": 5}}}, {"nonce": "n", "partitions": {"machine-data": {"10": 0}}}, "the keys below a topic are partition numbers"),
+    ("spec.replay", {"nonce": "n", "partitions": {"other": {"0": 5}}}, {"nonce": "n", "from": "latest", "partitions": {"machine-data": {"0": 5}}}, "replay.partitions names a topic that is not in source.topics"),
 ]  # fmt: skip
 
 GROUP = "source.groupId cannot change, nor be set or unset"
+NONCE = "replay changed and replay.nonce did not"
 
 # What the schema itself refuses, for the kinds of mistakes that people make.
 SCHEMA = [
@@ -105,6 +112,8 @@ SCHEMA = [
     ("spec.delivery.breaker.failureRatio", -0.1, "greater than or equal to 0"),
     ("spec.delivery.breaker.minimumKeys", 0, "greater than or equal to 1"),
     ("spec.source.filter", "x" * 4097, "may not be more than 4096"),
+    ("spec.replay", {"nonce": "-", "from": "latest"}, "should match"),
+    ("spec.replay", {"nonce": "n", "partitions": {"machine-data": {"0": -1}}}, "greater than or equal to 0"),
     ("spec.scaling.replicas", -1, "greater than or equal to 0"),
     ("spec.podTemplate.securityContext", {"runAsUser": 0}, "field not declared in schema"),
     ("spec.podTemplate.hostNetwork", True, "field not declared in schema"),
@@ -155,8 +164,22 @@ def test_group_id_is_immutable(api: Api, namespace: str, before: str | None, aft
         apply(api, trigger(after), dry=False)
 
 
+@pytest.mark.parametrize("after", [{"from": "latest"}, {"from": "earliest", "partitions": {"machine-data": {"0": 1}}}])
+def test_a_changed_replay_needs_another_nonce(api: Api, namespace: str, after: Body) -> None:
+    def trigger(**replay: Any) -> Body:
+        body = with_value("metadata.namespace", namespace)
+        body["spec"]["replay"] = replay
+        return body
+
+    apply(api, trigger(nonce="a", **{"from": "earliest"}), dry=False)
+    apply(api, trigger(nonce="a", **{"from": "earliest"}), dry=False)
+    with pytest.raises(RefusedError, match=NONCE):
+        apply(api, trigger(nonce="a", **after), dry=False)
+    apply(api, trigger(nonce="b", **after), dry=False)
+
+
 def test_every_rule_has_a_case() -> None:
-    sentences = [case[3] for case in RULES] + [GROUP]
+    sentences = [case[3] for case in RULES] + [GROUP, NONCE]
     for message in _messages(definition()):
         assert any(message.startswith(sentence) or sentence in message for sentence in sentences), message
 

@@ -56,7 +56,7 @@ GIVEN = settings(
 
 
 def made(spec: dict[str, Any], *, hold: bool = False, given: Any = GIVEN) -> list[Manifest]:
-    return manifests(trigger(), accepted(spec, given), given, hold=hold)
+    return manifests(trigger(), accepted(spec, given), given, hold=hold, membership="{}")
 
 
 @pytest.mark.parametrize(("name", "spec"), [("minimal", {}), ("full", FULL)])

@@ -1,0 +1,285 @@
+"""Moving the offsets of a group: where to, whether nobody is in it, the move itself, and how far the group has come since.
+
+`python -m kafkatrigger.kafka.replay` answers one `api.moves.Wish` from standard input on standard output, and moves
+nothing. The command line runs it where the brokers can be reached and their credentials are: in a consumer's container.
+"""
+
+import argparse
+import struct
+import sys
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+from confluent_kafka import (
+    ConsumerGroupState,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from kafkatrigger.api import commit_metadata, logs
+from kafkatrigger.api.consumer_config import CONFIG_PATH, ConsumerConfig
+from kafkatrigger.api.moves import (
+    MOST_PARTITIONS,
+    Answer,
+    Apply,
+    Check,
+    Errand,
+    Follow,
+    Move,
+    Resolve,
+    Wish,
+    metadata,
+)
+from kafkatrigger.api.start_policy import epoch_milliseconds
+from kafkatrigger.kafka.brokers import group_of
+from kafkatrigger.kafka.client import connection
+
+TIMEOUT = 5.0
+"""Seconds for each question to the brokers."""
+
+_ABSENT = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_EXCEPTION)
+_NEW_NONCE = "then give spec.replay another nonce"
+
+Place = tuple[str, int]
+"""Topic and partition."""
+
+
+class ReplayRefusedError(Exception):
+    """The wish can never be met as it is; the message says why and what to do."""
+
+
+class NotYetError(Exception):
+    """Not now; the message says what is waited for."""
+
+
+class Topic(NamedTuple):
+    """A topic that there is."""
+
+    partitions: frozenset[int]
+    id: str
+
+
+class Log(NamedTuple):
+    """The edges of a partition's log, and the first offset of the time that is asked for, where one is."""
+
+    low: int
+    end: int
+    at: int | None = None
+
+
+def answer(admin: AdminClient, errand: Errand) -> Answer:
+    """Does the errand; what brokers refuse, or do not answer, is an answer as well."""
+    try:
+        return _answer(admin, errand)
+    except ReplayRefusedError as error:
+        return Answer(refused=str(error))
+    except NotYetError as error:
+        return Answer(waiting=str(error))
+    except KafkaException as error:
+        return Answer(waiting=f"the brokers do not do it now: {error.args[0].str()}")
+
+
+def _answer(admin: AdminClient, errand: Errand) -> Answer:
+    group = errand.group.name
+    if isinstance(errand, Check):
+        return Answer(moves=plan(admin, group, errand.wish, is_left=False))
+    if isinstance(errand, Follow):
+        return Answer(moves=_followed(admin, group, errand.moves))
+    _refuse_while_inhabited(admin, group)
+    if isinstance(errand, Resolve):
+        return Answer(moves=plan(admin, group, errand.wish, is_left=True))
+    if isinstance(errand, Apply):
+        _alter(admin, group, errand)
+        return Answer(moved=True)
+    return Answer()
+
+
+def plan(admin: AdminClient, group: str, wish: Wish, *, is_left: bool) -> tuple[Move, ...]:
+    """Where the wish moves each partition, in order; ReplayRefusedError where it cannot move every one.
+
+    `is_left`: nobody is in the group, so that offsets of transactions that are not over are waited for.
+    """
+    topics = _topics(admin, sorted({*(wish.topics if wish.start else ()), *(topic for topic, _, _ in wish.partitions)}))
+    wanted = chosen(wish, topics)
+    found = _logs(admin, wanted, wish.start)
+    starts = {place: target(place, offset, wish.start, found[place]) for place, offset in wanted.items()}
+    at = _committed(admin, group, wanted, is_left)
+    return tuple(
+        Move(*place, start, found[place].end, *_kept(at[place]), topics[place[0]].id, _parked(at[place]))
+        for place, start in starts.items()
+    )
+
+
+def chosen(wish: Wish, topics: Mapping[str, Topic]) -> dict[Place, int | None]:
+    """The partitions that the wish moves, in order, with the offsets that it names. Pure."""
+    named = {(topic, partition): offset for topic, partition, offset in wish.partitions}
+    if absent := sorted((topic, number) for topic, number in named if number not in topics[topic].partitions):
+        where = ", ".join(f"{number} of {topic}" for topic, number in absent[:10])
+        raise ReplayRefusedError(f"there is no partition {where}: correct spec.replay.partitions, {_NEW_NONCE}")
+    every: list[Place] = (
+        [(topic, number) for topic in wish.topics for number in topics[topic].partitions] if wish.start else []
+    )
+    wanted = {place: named.get(place) for place in sorted({*every, *named})}
+    if not wanted:
+        raise ReplayRefusedError(f"there is no partition to move: name some in spec.replay.partitions, {_NEW_NONCE}")
+    if len(wanted) > MOST_PARTITIONS:
+        raise ReplayRefusedError(
+            f"these are {len(wanted)} partitions, and one replay moves at most {MOST_PARTITIONS}: "
+            "name some of them in spec.replay.partitions, without from, and the others in further replays"
+        )
+    return wanted
+
+
+def target(place: Place, offset: int | None, start: str, log: Log) -> int:
+    """Where a partition goes. Pure."""
+    if offset is None:
+        return {"earliest": log.low, "latest": log.end}.get(start, log.end if log.at is None else log.at)
+    if not log.low <= offset <= log.end:
+        topic, number = place
+        raise ReplayRefusedError(
+            f"the log of partition {number} of {topic} goes from {log.low} to {log.end}, and has no offset {offset}: "
+            f"correct spec.replay.partitions, {_NEW_NONCE}"
+        )
+    return offset
+
+
+def _topics(admin: AdminClient, names: list[str]) -> dict[str, Topic]:
+    answers = admin.describe_topics(TopicCollection(names), request_timeout=TIMEOUT)
+    return {name: _topic(name, answers[name]) for name in names}
+
+
+def _topic(name: str, answered: "Future[Any]") -> Topic:
+    try:
+        found = answered.result()
+    except KafkaException as error:
+        if error.args[0].code() in _ABSENT:
+            raise ReplayRefusedError(
+                f"there is no topic {name}: create it or correct spec.source.topics, {_NEW_NONCE}"
+            ) from None
+        raise
+    high, low = found.topic_id.get_most_significant_bits(), found.topic_id.get_least_significant_bits()
+    identity = struct.pack(">qq", high, low).hex() if high or low else ""  # brokers older than them do not say
+    return Topic(frozenset(each.id for each in found.partitions), identity)
+
+
+def _logs(admin: AdminClient, places: Collection[Place], start: str) -> dict[Place, Log]:
+    lows, ends = _offsets(admin, places, OffsetSpec.earliest()), _offsets(admin, places, OffsetSpec.latest())
+    ats: dict[Place, int] = {}
+    if start not in ("", "earliest", "latest"):
+        ats = _offsets(admin, places, OffsetSpec.for_timestamp(epoch_milliseconds(start)))
+    # Nothing of that time or later: brokers say -1.
+    return {place: Log(lows[place], ends[place], ats[place] if ats.get(place, -1) >= 0 else None) for place in places}
+
+
+def _offsets(admin: AdminClient, places: Iterable[Place], spec: OffsetSpec) -> dict[Place, int]:
+    asked = {TopicPartition(*place): spec for place in places}
+    if not asked:
+        return {}
+    answers = admin.list_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=TIMEOUT)
+    return {(each.topic, each.partition): found.result().offset for each, found in answers.items()}
+
+
+def _committed(admin: AdminClient, group: str, places: Iterable[Place], is_left: bool) -> dict[Place, TopicPartition]:
+    asked = [TopicPartition(*place) for place in places]
+    if not asked:
+        return {}
+    answers = admin.list_consumer_group_offsets(
+        [ConsumerGroupTopicPartitions(group, asked)], require_stable=is_left, request_timeout=TIMEOUT
+    )
+    found = answers[group].result().topic_partitions
+    for each in found:
+        if each.error is not None:
+            raise KafkaException(each.error)
+    return {(each.topic, each.partition): each for each in found}
+
+
+def _kept(at: TopicPartition) -> tuple[int | None]:
+    return (at.offset if at.offset >= 0 else None,)
+
+
+def _parked(at: TopicPartition) -> tuple[int, ...]:
+    found = commit_metadata.load(at.metadata) if at.offset >= 0 else None
+    return tuple(sorted(at.offset + distance for _, distance, *_ in found.parked)) if found else ()
+
+
+def _refuse_while_inhabited(admin: AdminClient, group: str) -> None:
+    found = admin.describe_consumer_groups([group], request_timeout=TIMEOUT)[group].result()
+    if found.state not in (ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD):
+        who = ", ".join(sorted({f"{each.client_id} at {each.host.removeprefix('/')}" for each in found.members})[:5])
+        raise NotYetError(
+            f"the group {group} has {len(found.members)} members ({who or found.state.name.lower()}): it has to be empty; one that "
+            "was killed stays in it for up to its session timeout, and one that is not of this trigger has to be ended"
+        )
+
+
+def _alter(admin: AdminClient, group: str, errand: Apply) -> None:
+    _refuse_another_log(_topics(admin, sorted({move.topic for move in errand.moves})), errand.moves)
+    wanted = [
+        TopicPartition(move.topic, move.partition, move.start, commit_metadata.dump(metadata(errand.reason, move)))
+        for move in errand.moves
+    ]
+    answers = admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, wanted)], request_timeout=TIMEOUT)
+    for each in answers[group].result().topic_partitions:
+        if each.error is not None:
+            raise KafkaException(each.error)
+
+
+def _refuse_another_log(topics: Mapping[str, Topic], moves: Iterable[Move]) -> None:
+    """Offsets of a log say nothing about another of the same name."""
+    if other := sorted({move.topic for move in moves if move.topic_id and move.topic_id != topics[move.topic].id}):
+        raise ReplayRefusedError(
+            f"{', '.join(other)} is not the topic that it was when the offsets were looked up: it was made anew, or these are "
+            "the brokers of another cluster. Give spec.replay another nonce"
+        )
+
+
+def _followed(admin: AdminClient, group: str, moves: tuple[Move, ...]) -> tuple[Move, ...]:
+    """Where the group is now; the log may have become shorter than it was."""
+    places = [(move.topic, move.partition) for move in moves]
+    ends, at = _offsets(admin, places, OffsetSpec.latest()), _committed(admin, group, places, is_left=False)
+    return tuple(
+        msgspec.structs.replace(move, end=min(move.end, ends[place]), committed=_kept(at[place])[0])
+        for move, place in zip(moves, places, strict=True)
+    )
+
+
+def main() -> None:
+    """One wish from standard input; where it would move each partition, to standard output."""
+    parser = argparse.ArgumentParser(prog="kafkatrigger.kafka.replay", description=main.__doc__)
+    parser.add_argument(
+        "--config", type=Path, default=Path(CONFIG_PATH), help="the consumer's configuration (default: %(default)s)"
+    )
+    path: Path = parser.parse_args().config
+    logs.configure()
+    sys.stdout.buffer.write(msgspec.json.encode(_from_line(path, sys.stdin.buffer.readline())) + b"\n")
+
+
+def _from_line(path: Path, line: bytes) -> Answer:
+    try:
+        wish = msgspec.json.decode(line, type=Wish)
+    except msgspec.DecodeError as error:
+        return Answer(refused=f"this is no wish ({error}): do the command and the consumer have the same version?")
+    try:
+        config = msgspec.json.decode(path.read_bytes(), type=ConsumerConfig)
+    except (OSError, msgspec.DecodeError) as error:
+        return Answer(refused=f"the configuration {path} cannot be used: {error}")
+    return previewed(config, wish)
+
+
+def previewed(config: ConsumerConfig, wish: Wish) -> Answer:
+    """Where the wish would move each partition of the trigger with this configuration."""
+    admin = AdminClient({**connection(config.bootstrap_servers, config.connection_options), "log_level": 0})
+    everything = msgspec.structs.replace(wish, topics=tuple(config.topics))
+    return answer(admin, Check(group_of(config), everything))
+
+
+if __name__ == "__main__":
+    main()
