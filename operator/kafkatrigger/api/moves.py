@@ -21,6 +21,8 @@ class Wish(msgspec.Struct, frozen=True, rename="camel"):
     """earliest, latest, epoch milliseconds or an RFC 3339 time, for all partitions of `topics`; empty: only `partitions`."""
     partitions: tuple[tuple[str, int, int], ...] = ()
     """Topic, partition, offset: wins over `start`."""
+    pattern: str = ""
+    """Instead of `topics`: those that it matches at the brokers."""
 
 
 class Move(msgspec.Struct, frozen=True, rename="camel"):

@@ -17,6 +17,7 @@ from kafkatrigger.api.quantities import seconds
 from kafkatrigger.api.replay import Replay, ReplayStatus
 from kafkatrigger.api.schema import KubernetesObject, Model, refuse_unless
 from kafkatrigger.api.source import Kafka, Source
+from kafkatrigger.api.topic_pattern import matching
 
 GROUP = "kafkatrigger.dev"
 VERSION = "v1alpha1"
@@ -83,7 +84,7 @@ class KafkaTriggerSpec(Model):
         (
             "!has(self.replay) || !has(self.replay.partitions) || !has(self.source.topics) || "
             "self.replay.partitions.all(topic, topic in self.source.topics)",
-            "replay.partitions names a topic that is not in source.topics: correct the name or add the topic",
+            "replay.partitions names a topic that is no source: correct the name, or add the topic to source.topics",
         ),
     )
 
@@ -122,7 +123,9 @@ class KafkaTriggerSpec(Model):
     @model_validator(mode="after")
     def _replays_source_topics(self) -> "KafkaTriggerSpec":
         replayed = self.replay.partitions if self.replay else {}
-        refuse_unless(set(replayed) <= set(self.source.topics), self.RULES[6][1])
+        pattern = self.source.topic_pattern
+        sources = matching(pattern, replayed) if pattern else self.source.topics
+        refuse_unless(set(replayed) <= set(sources), self.RULES[6][1])
         return self
 
     @model_validator(mode="after")

@@ -65,6 +65,12 @@ def transitions(before: Iterable[Body], after: Iterable[Body]) -> Iterator[Notic
         yield from _concern(find(before, kind), find(after, kind), end, ready.get("reason", ""))
 
 
+def log_changes(said: Iterable[str], before: Iterable[str]) -> Iterator[Notice]:
+    """What pods say that happened to the source's logs, where they did not say it before."""
+    for sentence in sorted(set(said) - {"", *before}):
+        yield Notice("Warning", "LogChanged", sentence)
+
+
 def _suspension(before: list[Body], after: list[Body]) -> Iterator[Notice]:
     was, is_now = find(before, SUSPENDED), find(after, SUSPENDED)
     if is_now and not was:

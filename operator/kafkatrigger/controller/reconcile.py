@@ -17,7 +17,7 @@ from kafkatrigger.controller.conditions import READY, REPLAYING, Verdict, find, 
 from kafkatrigger.controller.connections import Connection
 from kafkatrigger.controller.deployer import Deployer
 from kafkatrigger.controller.desired import manifests
-from kafkatrigger.controller.events import Recorder, transitions
+from kafkatrigger.controller.events import Recorder, log_changes, transitions
 from kafkatrigger.controller.finalizers import Finalizers, GroupMonitor
 from kafkatrigger.controller.groups import Claim, Groups
 from kafkatrigger.controller.membership import Change
@@ -77,6 +77,8 @@ class Reconciler:
         self._monitors, self._witnesses, self._checkpointer = monitors, witnesses, checkpointer
         self._groups, self._ready = Groups(), ReadyCount()
         self._uids: dict[Key, str] = {}
+        self._log_changes: dict[Key, frozenset[str]] = {}
+        """What pods said of the logs at the last look."""
         self._deployer, self._recorder = Deployer(cache, cluster), Recorder(cluster)
         self._finalizers = Finalizers(cache, cluster, monitors.deletions, checkpointer, self._recorder, later)
 
@@ -108,6 +110,7 @@ class Reconciler:
             await self._finalizers.keep(trigger, accepted)
         seen = await self._bring(trigger, accepted)
         await self._report(trigger, seen)
+        await self._report_logs(trigger, seen)
         await self._tell(seen)
         self._checkpointer.note(trigger, seen)
         return seen.problem is None
@@ -125,6 +128,7 @@ class Reconciler:
         self._deployer.forget(key)
         self._ready.forget(key)
         self._uids.pop(key, None)
+        self._log_changes.pop(key, None)
 
     async def _bring(self, trigger: Trigger, accepted: Accepted | Refused) -> Observation:
         if isinstance(accepted, Refused):
@@ -142,7 +146,8 @@ class Reconciler:
         config, pods = accepted.config, self._pods_left(trigger)
         group, topics = group_of(config), tuple(config.topics)
         state = replay.State(
-            group, topics, replay.wanted(accepted.spec, topics), replay.remembered(trigger.status), pods
+            *(group, topics, config.topic_pattern),
+            *(replay.wanted(accepted.spec, topics), replay.remembered(trigger.status), pods),
         )
         change = Change(self._membership(trigger), membership.membership(config), group, pods)
         errands = replay.errand(state), membership.errand(change)
@@ -266,6 +271,13 @@ class Reconciler:
         changes = transitions(trigger.status.get("conditions", []), wanted["conditions"])
         for notice in [*seen.replay.notices, *changes]:
             await self._recorder.record(trigger, notice)
+
+    async def _report_logs(self, trigger: Trigger, seen: Observation) -> None:
+        key = trigger.key
+        said = frozenset(report.log_change for report in seen.reports)
+        for notice in log_changes(said, self._log_changes.get(key, ())):
+            await self._recorder.record(trigger, notice)
+        self._log_changes[key] = said
 
     async def _write(self, trigger: Trigger, wanted: dict[str, Any]) -> None:
         try:

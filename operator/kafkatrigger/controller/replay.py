@@ -19,6 +19,7 @@ from typing import Any
 
 from kafkatrigger.api.moves import Answer, Apply, Check, Errand, Follow, Group, Move, Resolve, Wish
 from kafkatrigger.api.resources import KafkaTriggerSpec
+from kafkatrigger.api.topic_pattern import matching
 from kafkatrigger.controller.cache import Body
 from kafkatrigger.controller.conditions import Verdict, no, yes
 from kafkatrigger.controller.events import Notice
@@ -62,6 +63,8 @@ class State:
 
     group: Group
     topics: tuple[str, ...]
+    pattern: str
+    """Instead of `topics`."""
     wanted: Wanted | None
     memory: Memory
     pods: int
@@ -90,7 +93,8 @@ def wanted(spec: KafkaTriggerSpec, topics: tuple[str, ...]) -> Wanted | None:
     named = tuple(
         sorted((topic, int(number), offset) for topic, of in replay.partitions.items() for number, offset in of.items())
     )
-    return Wanted(replay.nonce, Wish(topics, "" if replay.start is None else str(replay.start), named))
+    start = "" if replay.start is None else str(replay.start)
+    return Wanted(replay.nonce, Wish(topics, start, named, spec.source.topic_pattern or ""))
 
 
 def holds(state: State) -> bool:
@@ -198,7 +202,9 @@ def _follow(state: State, answer: Answer | None) -> Step:
 
 def _consumed(state: State) -> tuple[Move, ...]:
     """Of the targets those whose topic is still a source."""
-    return tuple(move for move in state.memory.moves if move.topic in state.topics)
+    moved = {move.topic for move in state.memory.moves}
+    sources = matching(state.pattern, moved) if state.pattern else state.topics
+    return tuple(move for move in state.memory.moves if move.topic in sources)
 
 
 def _refused(memory: Memory, nonce: str, why: str) -> Step:

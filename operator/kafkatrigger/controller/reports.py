@@ -39,6 +39,7 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
     dead_letter_problem: str = ""
     stopped: str = ""
     retention_warning: str = ""
+    log_change: str = ""
     group_id: str = ""
 
     @property

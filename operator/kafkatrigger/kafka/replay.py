@@ -39,6 +39,7 @@ from kafkatrigger.api.moves import (
     metadata,
 )
 from kafkatrigger.api.start_policy import epoch_milliseconds
+from kafkatrigger.api.topic_pattern import matching
 from kafkatrigger.kafka.brokers import group_of
 from kafkatrigger.kafka.client import connection
 
@@ -107,6 +108,7 @@ def plan(admin: AdminClient, group: str, wish: Wish, *, is_left: bool) -> tuple[
 
     `is_left`: nobody is in the group, so that offsets of transactions that are not over are waited for.
     """
+    wish = _with_topics(admin, wish)
     topics = _topics(admin, sorted({*(wish.topics if wish.start else ()), *(topic for topic, _, _ in wish.partitions)}))
     wanted = chosen(wish, topics)
     found = _logs(admin, wanted, wish.start)
@@ -115,6 +117,15 @@ def plan(admin: AdminClient, group: str, wish: Wish, *, is_left: bool) -> tuple[
     return tuple(
         Move(*place, start, found[place].end, *_kept(at[place]), topics[place[0]].id, _parked(at[place]))
         for place, start in starts.items()
+    )
+
+
+def _with_topics(admin: AdminClient, wish: Wish) -> Wish:
+    """What the pattern means now."""
+    if not (wish.pattern and wish.start):
+        return wish
+    return msgspec.structs.replace(
+        wish, topics=tuple(matching(wish.pattern, admin.list_topics(timeout=TIMEOUT).topics))
     )
 
 
@@ -152,6 +163,8 @@ def target(place: Place, offset: int | None, start: str, log: Log) -> int:
 
 
 def _topics(admin: AdminClient, names: list[str]) -> dict[str, Topic]:
+    if not names:
+        return {}
     answers = admin.describe_topics(TopicCollection(names), request_timeout=TIMEOUT)
     return {name: _topic(name, answers[name]) for name in names}
 
@@ -277,7 +290,7 @@ def _from_line(path: Path, line: bytes) -> Answer:
 def previewed(config: ConsumerConfig, wish: Wish) -> Answer:
     """Where the wish would move each partition of the trigger with this configuration."""
     admin = AdminClient({**connection(config.bootstrap_servers, config.connection_options), "log_level": 0})
-    everything = msgspec.structs.replace(wish, topics=tuple(config.topics))
+    everything = msgspec.structs.replace(wish, topics=tuple(config.topics), pattern=config.topic_pattern)
     return answer(admin, Check(group_of(config), everything))
 
 

@@ -94,4 +94,7 @@ def test_times(broker: HostBroker, topics: Topics) -> None:
     assert (starts("earliest"), starts(str(base))) == ([3, 0], [3, 0])
     refused = answered(broker, Check(group, Wish((source,), "", ((source, 0, 2),)))).refused
     assert "goes from 3 to 5, and has no offset 2" in refused
+    by_pattern = Wish((), "latest", pattern=f"{source[:-1]}[a-f0-9]")
+    assert [move.start for move in answered(broker, Check(group, by_pattern)).moves] == [5, 0]
+    assert "no partition to move" in answered(broker, Check(group, Wish((), "latest", pattern="nothing"))).refused
     assert "there is no topic nowhere" in answered(broker, Check(group, Wish(("nowhere",), "latest"))).refused

@@ -89,7 +89,7 @@ RULES = [
     ("spec.replay", {"nonce": "n", "from": "2024-13-01T00:00:00Z"}, {"nonce": "n", "from": "2024-12-01T00:00:00.123Z"}, "write earliest, latest, epoch milliseconds"),
     ("spec.replay", {"nonce": "n", "from": -1}, {"nonce": "n", "from": 0}, "write earliest, latest, epoch milliseconds"),
     ("spec.replay", {"nonce": "n", "partitions": {"machine-data": {"01": 5}}}, {"nonce": "n", "partitions": {"machine-data": {"10": 0}}}, "the keys below a topic are partition numbers"),
-    ("spec.replay", {"nonce": "n", "partitions": {"other": {"0": 5}}}, {"nonce": "n", "from": "latest", "partitions": {"machine-data": {"0": 5}}}, "replay.partitions names a topic that is not in source.topics"),
+    ("spec.replay", {"nonce": "n", "partitions": {"other": {"0": 5}}}, {"nonce": "n", "from": "latest", "partitions": {"machine-data": {"0": 5}}}, "replay.partitions names a topic that is no source"),
 ]  # fmt: skip
 
 GROUP = "source.groupId cannot change, nor be set or unset"

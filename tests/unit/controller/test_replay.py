@@ -25,7 +25,7 @@ FOUND_ALL, NOT_YET, NEVER, MOVED = Answer(FOUND), Answer(waiting="later"), Answe
 
 
 def state(memory: Memory, wanted: Wanted | None, pods: int = 0) -> State:
-    return State(GROUP, TOPICS, wanted, memory, pods)
+    return State(GROUP, TOPICS, "", wanted, memory, pods)
 
 
 def reached(step: Step) -> tuple[str, str, str]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kafkatrigger.controller.events import transitions
+from kafkatrigger.controller.events import log_changes, transitions
 
 Conditions = list[dict[str, Any]]
 
@@ -91,3 +91,11 @@ def test_transition(before: Conditions, after: Conditions, expected: list[tuple[
 def test_not_ready_says_why() -> None:
     (notice,) = transitions(WELL, NO_TOPIC)
     assert notice.message == "TopicNotFound: because of TopicNotFound"
+
+
+def test_what_happened_to_a_log_is_told_once() -> None:
+    first = list(log_changes(["", "t-0: offset 5 was removed"], ()))
+    assert [(notice.kind, notice.reason) for notice in first] == [("Warning", "LogChanged")]
+    assert list(log_changes(["t-0: offset 5 was removed"], ["t-0: offset 5 was removed"])) == []
+    later = log_changes(["t-0: offset 5 was removed", "t-1: made anew"], ["t-0: offset 5 was removed"])
+    assert [notice.message for notice in later] == ["t-1: made anew"]
