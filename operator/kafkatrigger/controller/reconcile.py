@@ -148,6 +148,7 @@ class Reconciler:
         state = replay.State(
             *(group, topics, config.topic_pattern),
             *(replay.wanted(accepted.spec, topics), replay.remembered(trigger.status), pods),
+            is_running=self._is_running(trigger),
         )
         change = Change(self._membership(trigger), membership.membership(config), group, pods)
         errands = replay.errand(state), membership.errand(change)
@@ -167,11 +168,17 @@ class Reconciler:
         workload = self._workload(trigger)
         return workload.scale.membership if workload else ""
 
+    def _is_running(self, trigger: Trigger) -> bool:
+        workload = self._workload(trigger)
+        return self._pods_there(trigger) > 0 or (workload is not None and workload.scale.wanted > 0)
+
     def _pods_left(self, trigger: Trigger) -> int:
         """The trigger's pods, whoever made them; a Deployment counts while it may make one."""
         workload = self._workload(trigger)
-        pods = sum(not pod.finished for pod in self._cache.pods(trigger.key))
-        return pods or int(workload is not None and not workload.is_at_rest)
+        return self._pods_there(trigger) or int(workload is not None and not workload.is_at_rest)
+
+    def _pods_there(self, trigger: Trigger) -> int:
+        return sum(not pod.finished for pod in self._cache.pods(trigger.key))
 
     async def _leftover(self, trigger: Trigger) -> Verdict | None:
         """What pods of a new trigger must not find."""

@@ -69,6 +69,8 @@ class State:
     memory: Memory
     pods: int
     """That there are, those on their way out included; the Deployment counts as one until it is known to make no more."""
+    is_running: bool
+    """There are pods, or the Deployment is to make some: one that was made with none is not, though nobody looked at it yet."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def holds(state: State) -> bool:
     """
     memory = state.memory
     is_stopped_for_it = memory.phase == STOPPING and _is_at_work(state)
-    return memory.phase == MOVING or is_stopped_for_it or (_new(state) is not None and not state.pods)
+    return memory.phase == MOVING or is_stopped_for_it or (_new(state) is not None and not state.is_running)
 
 
 def errand(state: State) -> Errand | None:

@@ -25,7 +25,7 @@ FOUND_ALL, NOT_YET, NEVER, MOVED = Answer(FOUND), Answer(waiting="later"), Answe
 
 
 def state(memory: Memory, wanted: Wanted | None, pods: int = 0) -> State:
-    return State(GROUP, TOPICS, "", wanted, memory, pods)
+    return State(GROUP, TOPICS, "", wanted, memory, pods, is_running=pods > 0)
 
 
 def reached(step: Step) -> tuple[str, str, str]:
@@ -171,3 +171,9 @@ def test_the_wish_of_a_spec() -> None:
         "n", Wish(("machine-data",), "2026-05-31T00:00:00Z", (("machine-data", 2, 5), ("machine-data", 10, 7)))
     )
     assert replay.wanted(accepted({}).spec, ("machine-data",)) is None
+
+
+def test_a_deployment_that_nobody_looked_at_yet_is_no_reason_to_start_before_the_replay() -> None:
+    made_with_none = State(GROUP, TOPICS, "", A, Memory(), pods=1, is_running=False)
+    assert replay.holds(made_with_none)
+    assert not replay.holds(dataclasses.replace(made_with_none, is_running=True)), "those that run go on"
