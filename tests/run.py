@@ -57,7 +57,7 @@ def _counts(report: Path) -> Counts:
 
 SUITES = (
     Suite("static", 60, static.run),
-    Suite("unit", 120, _pytest("tests/unit tests/cluster tests/simulation")),
+    Suite("unit", 180, _pytest("tests/unit tests/cluster tests/simulation")),
     # A file stays together: brokers and API servers are started once for each of the two.
     Suite("integration", 900, _pytest("tests/integration", "--numprocesses=2", "--dist=loadfile")),
     Suite("e2e", 900, _pytest("tests/e2e", "--numprocesses=4")),
