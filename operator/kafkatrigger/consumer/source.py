@@ -84,6 +84,8 @@ class Source:
         self._topics = config.topics or [f"^({config.topic_pattern})$"]
         self._is_unmatched = False
         """No topic matches the pattern. Under the classic protocol the client does not join the group before one does."""
+        self._held_ids: dict[str, bytes] = {}
+        """Of topics whose partitions it had before."""
         self._unsupported = False
         self._under_way: dict[Partition, tuple[Position, float]] = {}
         """Commits that are not answered, and until when another one waits for that."""
@@ -441,7 +443,8 @@ class Source:
         while True:
             self._tick()
             try:
-                return start.resolve(consumer, assigned, self._policy, self._topic_ids(assigned), self.log_changes)
+                ids = self._topic_ids(assigned)
+                return start.resolve(consumer, assigned, self._policy, ids, self.log_changes, self._held_ids)
             except KafkaException as error:
                 log.warning("the start of %s is not known yet (%s)", _names(assigned), error.args[0].str())
                 self._on_error(error.args[0])
@@ -476,6 +479,7 @@ class Source:
             partition.revoked = True
             self._stopped.discard(partition)
             self._under_way.pop(partition, None)
+            self._held_ids[partition.topic] = partition.origin.topic_id
             self._ahead.drop(_place(partition))
             del self.partitions[_place(partition)]
 

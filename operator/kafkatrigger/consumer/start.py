@@ -60,10 +60,12 @@ def resolve(
     policy: Policy,
     topic_ids: Mapping[str, bytes],
     changes: LogChanges,
+    held_ids: Mapping[str, bytes],
 ) -> list[Partition]:
     """The assigned partitions with their starts; KafkaException where a broker could not be asked.
 
-    `topic_ids` may leave out topics: then nobody knows whether they are the same as before.
+    `topic_ids` may leave out topics: then nobody knows whether they are the same as before. `held_ids` are those that this
+    process had partitions of: with a topic that is deleted brokers forget what was committed of it.
     """
     known: list[Partition] = []
     unknown: list[TopicPartition] = []
@@ -78,7 +80,7 @@ def resolve(
             points.append((each, StartingPoint(LOG_TRUNCATED, min(each.offset, end))))
         else:
             known.append(_committed(each, policy, topic_id))
-    points += _decided(consumer, unknown, policy, topic_ids)
+    points += _decided(consumer, unknown, policy, topic_ids, held_ids)
     fresh = [_begun(each, point, policy, topic_ids) for each, point in points]
     if fresh:
         checked(consumer.commit(offsets=[start_commit(each) for each in fresh], asynchronous=False))
@@ -119,13 +121,17 @@ def _end_before(consumer: Consumer, at: TopicPartition) -> int | None:
 
 
 def _decided(
-    consumer: Consumer, unknown: list[TopicPartition], policy: Policy, topic_ids: Mapping[str, bytes]
+    consumer: Consumer,
+    unknown: list[TopicPartition],
+    policy: Policy,
+    topic_ids: Mapping[str, bytes],
+    held_ids: Mapping[str, bytes],
 ) -> list[tuple[TopicPartition, StartingPoint]]:
     """Where partitions start of which nothing is committed."""
     if not unknown:
         return []
     recorded = _load(policy.checkpoint)
-    points = [decide(_facts(consumer, each, policy, topic_ids, recorded), policy.start) for each in unknown]
+    points = [decide(_facts(consumer, each, policy, topic_ids, held_ids, recorded), policy.start) for each in unknown]
     asked = [
         TopicPartition(each.topic, each.partition, point.timestamp)
         for each, point in zip(unknown, points, strict=True)
@@ -149,7 +155,12 @@ def _load(folder: Path) -> Checkpoint:
 
 
 def _facts(
-    consumer: Consumer, of: TopicPartition, policy: Policy, topic_ids: Mapping[str, bytes], recorded: Checkpoint
+    consumer: Consumer,
+    of: TopicPartition,
+    policy: Policy,
+    topic_ids: Mapping[str, bytes],
+    held_ids: Mapping[str, bytes],
+    recorded: Checkpoint,
 ) -> Facts:
     low, high = _range(consumer, of)
     mark = recorded.get(of.topic, {}).get(str(of.partition))
@@ -160,6 +171,7 @@ def _facts(
         low=low,
         high=high,
         mark=mark,
+        held_id=held_ids.get(of.topic, b"").hex(),
         is_new=bool(recorded) and mark is None,
         is_redrive=of.topic == policy.redrive_topic,
     )

@@ -22,6 +22,8 @@ class Facts(msgspec.Struct, frozen=True):
     """Its end, for readers of committed transactions."""
     mark: Mark | None
     """What the checkpoint has of it."""
+    held_id: str
+    """Of the topic of the name that this process had partitions of before; empty where it had none."""
     is_new: bool
     """There is a checkpoint, and the partition is not in it."""
     is_redrive: bool
@@ -42,7 +44,8 @@ class StartingPoint(msgspec.Struct, frozen=True):
 def decide(facts: Facts, policy: StartPolicy) -> StartingPoint:
     """The steps in their order. A mark's offset beyond the end is of a log that lost its end since: its time is still right."""
     low, high, mark = facts.low, facts.high, facts.mark
-    if mark and is_another(mark.topic_id, facts.topic_id):
+    recorded_id = (mark.topic_id if mark else "") or facts.held_id
+    if is_another(recorded_id, facts.topic_id):
         return StartingPoint(TOPIC_RECREATED, low)
     if mark and 0 <= mark.offset <= high:
         return StartingPoint("CheckpointOffset", max(mark.offset, low), lost=max(0, low - mark.offset))

@@ -7,7 +7,7 @@ from kafkatrigger.api.checkpoint import Mark
 from kafkatrigger.api.start_policy import StartPolicy
 from kafkatrigger.consumer.starting_point import Facts, StartingPoint, decide
 
-FACTS = Facts("t", 3, "aa", low=10, high=50, mark=None, is_new=False, is_redrive=False)
+FACTS = Facts("t", 3, "aa", low=10, high=50, mark=None, held_id="", is_new=False, is_redrive=False)
 OWN = StartPolicy("latest", {"t": {"3": 700, "4": 600}})
 OTHERS = StartPolicy("latest", {"t": {"4": 600, "5": 500}})
 
@@ -28,6 +28,14 @@ OTHERS = StartPolicy("latest", {"t": {"4": 600, "5": 500}})
 )
 def test_a_mark_wins_over_the_spec(mark: Mark | None, wanted: StartingPoint) -> None:
     assert decide(replace(FACTS, mark=mark), OWN) == wanted
+
+
+def test_a_topic_that_was_another_while_this_process_had_it_is_read_from_its_beginning() -> None:
+    """With the topic the brokers forgot what was committed of it, and there may be no checkpoint yet."""
+    held = replace(FACTS, held_id="bb")
+    assert decide(held, StartPolicy("latest")) == StartingPoint("TopicRecreated", 10)
+    assert decide(replace(held, mark=Mark(20, 300, "aa")), OWN) == StartingPoint("CheckpointOffset", 20)
+    assert decide(replace(held, topic_id="bb"), StartPolicy("latest")).offset == 50
 
 
 def test_a_broker_that_tells_no_topic_ids_makes_no_topic_another() -> None:
