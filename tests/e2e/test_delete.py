@@ -1,7 +1,7 @@
 """Deleting a trigger removes all that was made for it, and nothing else."""
 
 from tests.e2e.conftest import Private
-from tests.support.triggers import Namespace
+from tests.support.triggers import Namespace, Trigger
 from tests.support.waiting import until
 
 CONFIG = {
@@ -19,8 +19,10 @@ NOWHERE = {"bootstrapServers": ["10.96.255.254:9092"]}
 def test_nothing_is_left_and_nothing_else_is_gone(namespace: Namespace) -> None:
     namespace.apply(CONFIG)
     other = namespace.trigger(name="other").wait_ready()
+    _wait_checkpoint(other)
     before = namespace.objects()
     trigger = namespace.trigger().wait_ready()
+    _wait_checkpoint(trigger)
     assert namespace.objects() > before
     trigger.delete()
     _wait_left(namespace, before)
@@ -52,6 +54,11 @@ def test_without_an_operator(private: Private) -> None:
     private.release.start()
     assert private.release.restarts() == 0
     assert namespace.objects() == before
+
+
+def _wait_checkpoint(trigger: Trigger) -> None:
+    name = f"configmap/{trigger.name}-consumer-checkpoint-0"
+    until(lambda: name in trigger.namespace.objects(), 120, "the first checkpoint")
 
 
 def _wait_left(namespace: Namespace, expected: set[str]) -> None:
