@@ -432,7 +432,7 @@ class Source:
         for each in fresh:
             each.epoch = self.rebalances
             each.is_redrive = each.topic == self._config.redrive_topic
-            self.partitions[(each.topic, each.number)] = each
+            self.partitions[_place(each)] = each
             self._restore(each)
         self.joined = True
         log.info("assigned %s; now %d partitions", _names(assigned), len(self.partitions))

@@ -5,7 +5,6 @@ nothing. The command line runs it where the brokers can be reached and their cre
 """
 
 import argparse
-import struct
 import sys
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Future
@@ -42,6 +41,7 @@ from kafkatrigger.api.start_policy import epoch_milliseconds
 from kafkatrigger.api.topic_pattern import matching
 from kafkatrigger.kafka.brokers import group_of
 from kafkatrigger.kafka.client import connection
+from kafkatrigger.kafka.topics import topic_id
 
 TIMEOUT = 5.0
 """Seconds for each question to the brokers."""
@@ -178,9 +178,7 @@ def _topic(name: str, answered: "Future[Any]") -> Topic:
                 f"there is no topic {name}: create it or correct spec.source.topics, {_NEW_NONCE}"
             ) from None
         raise
-    high, low = found.topic_id.get_most_significant_bits(), found.topic_id.get_least_significant_bits()
-    identity = struct.pack(">qq", high, low).hex() if high or low else ""  # brokers older than them do not say
-    return Topic(frozenset(each.id for each in found.partitions), identity)
+    return Topic(frozenset(each.id for each in found.partitions), topic_id(found).hex())
 
 
 def _logs(admin: AdminClient, places: Collection[Place], start: str) -> dict[Place, Log]:
