@@ -5,20 +5,21 @@ gains from many keys at a time, so for it the partitions take turns: more keys a
 """
 
 from collections import deque
-from collections.abc import Container, Iterable
-from itertools import groupby
+from collections.abc import Container, Iterable, Iterator
 
 from confluent_kafka import Message
 
+from kafkatrigger.consumer.runs import Place, Run, place
 from kafkatrigger.consumer.sizes import headers_size
 
 MOST = 50_000
 """Messages: a megabyte of small ones for each of eight partitions."""
 
 TURN = 50
-"""Messages of one partition in a row."""
+"""Messages of one partition in a row, at most."""
 
-Place = tuple[str | None, int | None]
+Piece = tuple[Run, int, int]
+"""A turn of one partition, how many messages it is and how many bytes."""
 
 
 class Ahead:
@@ -26,7 +27,7 @@ class Ahead:
 
     def __init__(self, memory: int) -> None:
         self._memory = memory
-        self._queues: dict[Place, deque[Message]] = {}
+        self._queues: dict[Place, deque[Piece]] = {}
         """By whose turn it is; none is empty."""
         self._count = 0
         self._bytes = 0
@@ -39,51 +40,59 @@ class Ahead:
         """Whether nothing more should be read."""
         return self._count >= MOST or self._bytes >= self._memory
 
-    def put(self, messages: Iterable[Message], assigned: Container[Place]) -> None:
+    def put(self, runs: Iterable[Run], assigned: Container[Place]) -> None:
         """Adds what was read, but for partitions that were given up meanwhile."""
-        for place, group in groupby(messages, _place):
-            if place not in assigned and not _is_nowhere(place):
+        for run in runs:
+            of = place(run)
+            if of not in assigned and not _is_nowhere(of):
                 continue
-            run = list(group)
-            self._queues.setdefault(place, deque()).extend(run)
-            self._count += len(run)
-            self._bytes += _size(run)
+            queue = self._queues.setdefault(of, deque())
+            for piece in _pieces(run):
+                queue.append(piece)
+                self._account(piece)
 
-    def take(self, most: int, without: Container[Place] = ()) -> list[Message]:
-        """At most so many, none of the partitions `without`."""
-        taken: list[Message] = []
-        waiting = [place for place in self._queues if place not in without]
-        while waiting and len(taken) < most:
-            turn = waiting.pop(0)
+    def take(self, most: int, without: Container[Place] = ()) -> list[Run]:
+        """Turns of until there are so many messages, none of the partitions `without`."""
+        taken: list[Run] = []
+        waiting = deque(of for of in self._queues if of not in without)
+        end = self._count - most
+        while waiting and self._count > end:
+            turn = waiting.popleft()
             queue = self._queues.pop(turn)
-            run = [queue.popleft() for _ in range(min(TURN, len(queue), most - len(taken)))]
-            taken += run
-            self._count -= len(run)
-            self._bytes -= _size(run)
+            piece = queue.popleft()
+            taken.append(piece[0])
+            self._account(piece, -1)
             if queue:
                 self._queues[turn] = queue
                 waiting.append(turn)
         return taken
 
-    def drop(self, place: Place) -> None:
+    def drop(self, of: Place) -> None:
         """Forgets what was read of a partition."""
-        queue = self._queues.pop(place, None)
-        if queue:
-            self._count -= len(queue)
-            self._bytes -= _size(queue)
+        for piece in self._queues.pop(of, ()):
+            self._account(piece, -1)
+
+    def _account(self, piece: Piece, sign: int = 1) -> None:
+        _, count, size = piece
+        self._count += sign * count
+        self._bytes += sign * size
 
 
-def _place(message: Message) -> Place:
-    return message.topic(), message.partition()
-
-
-def _is_nowhere(place: Place) -> bool:
+def _is_nowhere(of: Place) -> bool:
     """Whether it is a report that is about no partition."""
-    return place[1] is None or place[1] < 0
+    return of[1] is None or of[1] < 0
 
 
-def _size(messages: Iterable[Message]) -> int:
-    return sum(
-        len(message) + len(message.key() or b"") + (headers_size(headers) if (headers := message.headers()) else 0)
-        for message in messages
-    )
+def _pieces(run: Run) -> Iterator[Piece]:
+    if not isinstance(run, list):
+        yield run, 1, len(run)
+        return
+    for start in range(0, len(run), TURN):
+        piece = run[start : start + TURN]
+        yield piece, len(piece), _size(piece)
+
+
+def _size(run: list[Message]) -> int:
+    keys = [message.key() for message in run]
+    headers = [message.headers() for message in run]
+    return sum(map(len, run)) + sum(map(len, filter(None, keys))) + sum(map(headers_size, filter(None, headers)))

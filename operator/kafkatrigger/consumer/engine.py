@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Collection
 
-from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import KafkaError, KafkaException
 
 from kafkatrigger.api import pod_status
 from kafkatrigger.api.consumer_config import ConsumerConfig
@@ -28,6 +28,7 @@ from kafkatrigger.consumer.offsets import position
 from kafkatrigger.consumer.outcomes import Outcomes
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.ports import Ports
+from kafkatrigger.consumer.runs import Run, place
 from kafkatrigger.consumer.runtime_link import (
     Event,
     RuntimeJoined,
@@ -208,19 +209,19 @@ class Engine:
         due = self._lanes.next_due()
         return IDLE_WAIT if due is None else max(0.0, min(IDLE_WAIT, due - time.monotonic()))
 
-    def _take(self, source: Source, messages: list[Message]) -> None:
+    def _take(self, source: Source, runs: list[Run]) -> None:
         """Hands what was read to the dispatcher."""
         self._read_at = time.monotonic()
-        self._has_read = bool(messages)
-        if not messages:
+        self._has_read = bool(runs)
+        if not runs:
             return
         self._heard_at = self._read_at
         chunks: list[Chunk] = []
-        for run in intake.runs(messages):
-            if isinstance(run, Message):
+        for run in runs:
+            if not isinstance(run, list):
                 source.report(run)
                 continue
-            partition = source.partitions.get((run[0].topic(), run[0].partition()))
+            partition = source.partitions.get(place(run))  # type: ignore[arg-type] # a message has both
             if partition is not None:
                 chunks.append(intake.take(partition, run, len(chunks), self._config.ordering))
         if chunk := intake.join(chunks):

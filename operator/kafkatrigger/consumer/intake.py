@@ -1,11 +1,10 @@
 """From what the client read to what the dispatcher takes: the data path's first loop.
 
-Messages come in runs of one partition, nearly always one run to a read. What can be asked of a whole run is asked once,
-and what has to be asked of each message is asked in comprehensions.
+What can be asked of a whole run is asked once, and what has to be asked of each message is asked in comprehensions.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby, repeat
+from collections.abc import Sequence
+from itertools import repeat
 
 from confluent_kafka import Message
 
@@ -15,30 +14,6 @@ from kafkatrigger.consumer.offsets import lane_of
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.sizes import headers_size, sizes
 from kafkatrigger.kafka.letters import first_timestamp, headers_of
-
-
-def runs(messages: Sequence[Message]) -> Iterator[list[Message] | Message]:
-    """Runs of messages of one partition; a report, which is no message, by itself, in its place."""
-    # By identity: comparing one of the client's errors with None leaves an exception behind.
-    if [None for message in messages if message.error() is not None]:
-        for is_report, group in groupby(messages, lambda message: message.error() is not None):
-            if is_report:
-                yield from group
-            else:
-                yield from _runs(list(group))
-    else:
-        yield from _runs(list(messages))
-
-
-def _runs(messages: list[Message]) -> Iterator[list[Message]]:
-    numbers = [message.partition() for message in messages]
-    topics = [message.topic() for message in messages]
-    if numbers.count(numbers[0]) == topics.count(topics[0]) == len(messages):
-        yield messages
-        return
-    places = zip(topics, numbers, strict=True)
-    for _, group in groupby(zip(places, messages, strict=True), lambda each: each[0]):
-        yield [message for _, message in group]
 
 
 def take(partition: Partition, run: list[Message], index: int, ordering: Ordering) -> Chunk:

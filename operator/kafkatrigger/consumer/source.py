@@ -18,6 +18,7 @@ from kafkatrigger.consumer.log_changes import LogChanges
 from kafkatrigger.consumer.membership import Membership
 from kafkatrigger.consumer.offsets import Origin, Position, encode_metadata
 from kafkatrigger.consumer.partition import Partition
+from kafkatrigger.consumer.runs import Run, runs
 from kafkatrigger.consumer.starting_point import LOG_TRUNCATED, TOPIC_RECREATED, is_another
 from kafkatrigger.kafka import client, topics
 
@@ -128,18 +129,18 @@ class Source:
             self._topics = [*self._topics, topic]
             self._subscribe(self._consumer)
 
-    def read(self, timeout: float, in_turn: bool = False) -> list[Message]:
-        """Up to BATCH messages and reports; returns as soon as there is one, or empty after `timeout` seconds.
+    def read(self, timeout: float, in_turn: bool = False) -> list[Run]:
+        """About BATCH messages and reports; returns as soon as there is one, or empty after `timeout` seconds.
 
         `in_turn`: it reads further ahead, so that the partitions take turns.
         """
         if self._unsupported:
             self._fall_back()
         if not (in_turn or self._ahead):
-            return self._poll(timeout)
+            return list(runs(self._poll(timeout)))
         # Rebalances, reports and the poll interval are served by reading, so there is always something that may be read.
         messages = self._poll(0 if self._ahead else timeout, _LEAST if self._ahead.is_full else 2 * BATCH)
-        self._ahead.put(messages, self.partitions)
+        self._ahead.put(runs(messages), self.partitions)
         return [] if self._paused else self._ahead.take(BATCH, {_place(each) for each in self._stopped})
 
     def _poll(self, timeout: float, most: int = BATCH) -> list[Message]:

@@ -11,6 +11,7 @@ from kafkatrigger.consumer.dispatcher import Chunk
 from kafkatrigger.consumer.lanes import Lane
 from kafkatrigger.consumer.offsets import RETRYING, Origin, Parked, Position, lane_of, start
 from kafkatrigger.consumer.partition import Partition
+from kafkatrigger.consumer.runs import runs
 from kafkatrigger.consumer.sizes import sizes
 
 KEY = b"k"
@@ -41,7 +42,7 @@ def test_runs_are_what_was_read_cut_where_the_partition_changes(read: list[tuple
         message(offset, number, topic=topic, error=error if is_report else None)
         for offset, (topic, number, is_report) in enumerate(read)
     ]
-    found = list(intake.runs(messages))
+    found = list(runs(messages))
     assert [each for run in found for each in ([run] if isinstance(run, Message) else run)] == messages
     for run in found:
         if isinstance(run, Message):
