@@ -5,131 +5,27 @@ round trip for each message, and the success path does no work for each key.
 """
 
 import itertools
-import math
 import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 
-import msgspec
-
 from kafkatrigger.api.frames import Batch, Ordering, Record, Results
+from kafkatrigger.consumer.chunk import FRAME_BYTES, Chunk, fitting
 from kafkatrigger.consumer.histogram import Histogram
 from kafkatrigger.consumer.lanes import Lane, Lanes
 from kafkatrigger.consumer.offsets import PARTITION, LaneId, lane_of
 from kafkatrigger.consumer.partition import Partition
-from kafkatrigger.consumer.sizes import size, sizes
+from kafkatrigger.consumer.sizes import sizes
+from kafkatrigger.consumer.worker import FIRST_WINDOW, PIPELINED, Flight, Worker
 
 SLOTS = 256
 FRAME_RECORDS = 500
-FRAME_BYTES = 1024 * 1024
-
-WINDOW_SECONDS = 0.5
-"""How much work a worker is given ahead. Enough to keep it busy, little enough to drain and to balance."""
-
-FIRST_WINDOW = 64
-PIPELINED = 2
-"""A worker is given at least so many times what it takes at a time: the next is there when it is done with one."""
-
-LEARNING_SECONDS = 0.3
-"""Of a worker's time that count most for how long a message takes it."""
 
 _generations = itertools.count(1)
 
 
-class Chunk(msgspec.Struct, eq=False):
-    """Records of one read for one worker; record[0] is an index into `partitions`."""
-
-    partitions: list[Partition]
-    records: list[Record]
-    size: int
-    """Bytes, estimated where it was cut from a larger one; all parts of that together have its size."""
-    plain: bool = False
-    """None of the records has headers."""
-
-    def cut(self, count: int) -> "Chunk":
-        """Takes its first records out."""
-        share = self.size * count // max(1, len(self.records))
-        part = Chunk(self.partitions, self.records[:count], share, self.plain)
-        self.records = self.records[count:]
-        self.size -= part.size
-        return part
-
-
-class Flight(msgspec.Struct, eq=False):
-    """A batch that was sent. The records that were answered are None, until all are."""
-
-    id: int
-    partitions: list[Partition]
-    records: list[Record | None]
-    size: int
-    plain: bool
-    sent: float
-    waited: bool
-    """Its records were taken from lanes."""
-    left: int
-    lanes: Counter[tuple[Partition, LaneId]] | None = None
-    """How many records of each lane are open, once somebody asked."""
-
-    @property
-    def open_records(self) -> Iterator[tuple[int, Record]]:
-        """The records that are not answered, with their indexes."""
-        return ((index, record) for index, record in enumerate(self.records) if record is not None)
-
-
 class OutOfTurnError(Exception):
     """A worker answered what it was not asked."""
-
-
-class Worker:
-    """A worker's queues and what it has been sent."""
-
-    def __init__(self) -> None:
-        self.attached = False
-        self.generation = 0
-        """Another for every process that it ever was; 0 before the first."""
-        self.lanes: deque[Lane] = deque()
-        """That may run."""
-        self.suspects: deque[list[Lane]] = deque()
-        """Groups of which each runs with nothing else under way: so if the worker ends, it is known of which group."""
-        self.backlog: deque[Chunk] = deque()
-        self.flights: dict[int, Flight] = {}
-        self.released: list[tuple[Partition, bytes | None]] = []
-        """Lanes that the worker holds and that are over."""
-        self.in_flight = 0
-        self.waiting = 0
-        self.window = FIRST_WINDOW
-        self.least = PIPELINED
-        """The smallest window."""
-        self.seconds_each = 0.0
-        """How long a message takes it, smoothed."""
-        self._answered_at = 0.0
-        self._busy = 0.0
-        """Seconds of work that it has learnt from."""
-        self._done = 0.0
-        """Messages that this was."""
-
-    @property
-    def held(self) -> int:
-        return self.in_flight + self.waiting
-
-    @property
-    def load(self) -> tuple[bool, int]:
-        """By what workers are compared: one that is not attached comes last."""
-        return not self.attached, self.held
-
-    def learn(self, count: int, sent: float, now: float, largest: int) -> float:
-        """Adapts the window to how long a message takes, which is returned in seconds."""
-        busy = now - max(sent, self._answered_at)
-        self._answered_at = now
-        # Older work counts less by the time that passed, not by the frame: many that are read at once are one piece of news.
-        kept = math.exp(-busy / LEARNING_SECONDS)
-        self._busy = self._busy * kept + busy
-        self._done = self._done * kept + count
-        self.seconds_each = self._busy / self._done
-        target = WINDOW_SECONDS / max(self.seconds_each, 1e-7)
-        # At most doubled at a time: one quick answer is no promise.
-        self.window = min(max(self.least, min(int(target), self.window * 2)), largest)
-        return busy / count
 
 
 class Dispatcher:
@@ -216,7 +112,7 @@ class Dispatcher:
         What a commit covered of a lane goes there at once: the lane goes on as soon as all of that was read, and what comes
         before its first message has to be in it by then. Others may have older ones before them in a queue.
         """
-        if _has_lanes(chunk):
+        if chunk.has_lanes:
             self._park(chunk, covered=True)
         count = len(self.workers)
         if count == 1:
@@ -343,7 +239,7 @@ class Dispatcher:
         """As much of the first group as may be sent: the rest is a group of its own, which waits for this one."""
         group = list(self._still_suspect(groups.popleft()))
         firsts = [lane.records[0] for lane in group]
-        count = _fitting(firsts, min(room, FRAME_RECORDS, len(firsts)))
+        count = fitting(firsts, min(room, FRAME_RECORDS, len(firsts)))
         if group[count:]:
             groups.appendleft(group[count:])
         return self._from_lanes(worker, [(lane, self._lanes.take_quarantined(lane)) for lane in group[:count]])
@@ -372,7 +268,7 @@ class Dispatcher:
         total = 0
         while worker.lanes and room > 0 and total < FRAME_BYTES:
             lane = worker.lanes.popleft()
-            records = self._lanes.take(lane, _fitting(lane.records, min(room, len(lane.records))))
+            records = self._lanes.take(lane, fitting(lane.records, min(room, len(lane.records))))
             taken.append((lane, records))
             room -= len(records)
             total += sizes(records)
@@ -388,7 +284,7 @@ class Dispatcher:
             anew: list[Record] = [(index, *record[1:]) for record in records]
             lane.taken = anew
             chunk.records += anew
-            _tell_released(worker, lane)
+            worker.release(lane)
             lane.held_by = 0
         chunk.partitions, chunk.size = list(indexes), sizes(chunk.records)
         self.bytes += chunk.size
@@ -397,12 +293,12 @@ class Dispatcher:
 
     def _take_backlog(self, worker: Worker, room: int) -> Chunk:
         chunk = worker.backlog[0]
-        if _has_lanes(chunk):
+        if chunk.has_lanes:
             size = chunk.size
             parked = self._park(chunk)  # which may count further ones out
             worker.waiting -= parked
             self.bytes += chunk.size - size
-        count = _fitting_chunk(chunk, min(room, len(chunk.records)))
+        count = chunk.fitting(min(room, len(chunk.records)))
         if count >= len(chunk.records):
             return worker.backlog.popleft()
         return chunk.cut(count)
@@ -449,7 +345,7 @@ class Dispatcher:
         """The lane is over; a worker that holds it is told so."""
         for worker in self.workers:
             if lane.held_by and not lane.partition.revoked:
-                _tell_released(worker, lane)
+                worker.release(lane)
 
     def _forget_spilled(self, lane: Lane) -> None:
         """What the lane reads again later must not run by way of the backlog besides."""
@@ -544,11 +440,7 @@ class Dispatcher:
     def runs(self, partitions: set[Partition]) -> Iterator[int]:
         """The workers that have messages of one of these partitions."""
         for number, worker in enumerate(self.workers):
-            if any(
-                flight.partitions[record[0]] in partitions
-                for flight in worker.flights.values()
-                for _, record in flight.open_records
-            ):
+            if any(flight.partitions[record[0]] in partitions for flight, record in worker.open_records):
                 yield number
 
     def open_offsets(self) -> Iterator[tuple[Partition, int]]:
@@ -557,19 +449,14 @@ class Dispatcher:
             for chunk in worker.backlog:
                 for record in chunk.records:
                     yield chunk.partitions[record[0]], record[1]
-            for flight in worker.flights.values():
+            for flight, record in worker.open_records:
                 if not flight.waited:
-                    for _, record in flight.open_records:
-                        yield flight.partitions[record[0]], record[1]
+                    yield flight.partitions[record[0]], record[1]
 
     def in_flight_by_partition(self) -> Counter[Partition]:
         """How many messages of each partition are under way."""
-        return Counter(
-            flight.partitions[record[0]]
-            for worker in self.workers
-            for flight in worker.flights.values()
-            for _, record in flight.open_records
-        )
+        under_way = (each for worker in self.workers for each in worker.open_records)
+        return Counter(flight.partitions[record[0]] for flight, record in under_way)
 
     def oldest(self) -> dict[Partition, float]:
         """For each partition when the batch was sent that waits longest for an answer, on the monotonic clock."""
@@ -581,34 +468,9 @@ class Dispatcher:
         return oldest
 
 
-def _has_lanes(chunk: Chunk) -> bool:
-    return any(partition.lanes for partition in chunk.partitions)
-
-
-def _tell_released(worker: Worker, lane: Lane) -> None:
-    """The worker's next batch releases the lane, if it is this process that holds it; nobody holds a message alone."""
-    if lane.held_by == worker.generation and lane.id >= PARTITION:
-        worker.released.append((lane.partition, lane.key))
-
-
 def _source(batch: Batch, partition: Partition) -> int:
     """The index of a partition in the batch's sources, to which it is added if need be."""
     source = partition.topic, partition.number
     if source not in batch.sources:
         batch.sources.append(source)
     return batch.sources.index(source)
-
-
-def _fitting_chunk(chunk: Chunk, count: int) -> int:
-    """How many of a chunk's first `count` records fit into a frame, told by its size where that is enough."""
-    return count if chunk.size <= FRAME_BYTES else _fitting(chunk.records, count)
-
-
-def _fitting(records: Sequence[Record], count: int) -> int:
-    """How many of the first `count` records fit into a frame; at least one, if there is one."""
-    total = 0
-    for index in range(count):
-        total += size(records[index])
-        if total > FRAME_BYTES:
-            return max(1, index)
-    return count

@@ -18,9 +18,11 @@ from kafkatrigger.api import pod_status
 from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.control import Answer, Describe, Request, Resume
 from kafkatrigger.consumer import blocked, intake, report
+from kafkatrigger.consumer.blame import Blame
 from kafkatrigger.consumer.breaker import Breaker
+from kafkatrigger.consumer.chunk import Chunk
 from kafkatrigger.consumer.control import Control
-from kafkatrigger.consumer.dispatcher import Chunk, Dispatcher, OutOfTurnError
+from kafkatrigger.consumer.dispatcher import Dispatcher, OutOfTurnError
 from kafkatrigger.consumer.health import Health, Measures
 from kafkatrigger.consumer.histogram import Histogram
 from kafkatrigger.consumer.lanes import Lanes
@@ -99,6 +101,7 @@ class Engine:
         self._breaker = Breaker(config.breaker)
         self._outcomes = Outcomes(config, self._dispatcher, self._lanes, self._breaker, ports.outbox)
         self._outbox = self._outcomes.outbox
+        self._blame = Blame(config.retry, self._dispatcher, self._lanes, self._outcomes.lane, self._outcomes.one)
         self._commit_seconds = Histogram()
         health.measures = Measures(self._dispatcher.execution, self._outbox.latency, self._commit_seconds)
         self._stall = Stall(config.timeout)
@@ -262,7 +265,7 @@ class Engine:
             log.warning("worker %d ended: %s", event.worker, exited.message)
             if not exited.suspects and exited.reason != "Ended":
                 self._deaths += 1
-        self._outcomes.worker_gone(event.worker, exited)
+        self._blame.worker_gone(event.worker, exited)
 
     def _handle(self, request: Request) -> Answer:
         """What somebody asks for over the control socket."""

@@ -9,7 +9,7 @@ from itertools import repeat
 from confluent_kafka import Message
 
 from kafkatrigger.api.frames import Ordering, Record
-from kafkatrigger.consumer.dispatcher import Chunk
+from kafkatrigger.consumer.chunk import Chunk
 from kafkatrigger.consumer.offsets import lane_of
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.sizes import headers_size, sizes

@@ -5,47 +5,26 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import groupby
-from operator import itemgetter
 
-import msgspec
 from confluent_kafka import KafkaError
 
 from kafkatrigger.api.consumer_config import ConsumerConfig
-from kafkatrigger.api.frames import Failed, Headers, NotRun, Outcome, Record, Results, WorkerExited
+from kafkatrigger.api.frames import Failed, Headers, NotRun, Outcome, Record, Results
 from kafkatrigger.api.frames import Output as Answer
 from kafkatrigger.consumer import dead_letter, retry
 from kafkatrigger.consumer.breaker import Breaker
-from kafkatrigger.consumer.dispatcher import Dispatcher, Flight
+from kafkatrigger.consumer.dispatcher import Dispatcher
 from kafkatrigger.consumer.lanes import Lane, Lanes
 from kafkatrigger.consumer.offsets import BLOCKED, PARTITION, STOPPED, LaneId
 from kafkatrigger.consumer.outbox import Callbacks, Outbox
 from kafkatrigger.consumer.output import Output, Plain
 from kafkatrigger.consumer.partition import Partition
+from kafkatrigger.consumer.worker import Flight
 from kafkatrigger.kafka.letters import unmarked
 
 log = logging.getLogger(__name__)
 
 _ORDINARY = {bytes}
-CERTAIN_DEATHS = 2
-"""Of the runtime with a message alone, after which the message is taken for the cause."""
-
-FIRST_GROUPS = (1, 8, 64)
-"""Sizes of the first groups of suspects where nobody knows which messages had started: the oldest is the likeliest."""
-
-ENDED_RUNTIME = Failed(
-    "WorkerCrashed", "WorkerCrashed", "the whole runtime ended while it ran nothing but this message", False
-)
-
-
-class _Open(msgspec.Struct):
-    """A message that a worker did not answer before it ended."""
-
-    flight: Flight
-    record: Record
-    is_suspect: bool
-    lane: Lane | None
-    """In which it was already."""
 
 
 class Outcomes:
@@ -107,7 +86,7 @@ class Outcomes:
         """What becomes of one message; its lane, if it has one, knows that it was answered."""
         now = time.monotonic()
         if isinstance(outcome, NotRun):
-            self._lanes.put(self._lane(partition, record), record)
+            self._lanes.put(self.lane(partition, record), record)
         elif isinstance(outcome, Failed):
             self._failed(partition, record, outcome)
         else:
@@ -118,7 +97,7 @@ class Outcomes:
             else:
                 self._write(partition, record, [Answer(outcome)] if isinstance(outcome, bytes) else outcome.outputs)
 
-    def _lane(self, partition: Partition, record: Record) -> Lane:
+    def lane(self, partition: Partition, record: Record) -> Lane:
         """The lane of a message, which begins to wait if it did not, and then knows how many of it are under way."""
         lane_id = self._dispatcher.lane_of(record)
         lane = partition.lanes.get(lane_id)
@@ -172,7 +151,7 @@ class Outcomes:
         wait = retry.delay(policy, attempt, random.random())  # noqa: S311 - it spreads retries, nothing more
         log.info("%s@%d failed (%s, %s): attempt %d follows in %.1f s",
                  partition.name, record[1], failed.reason, failed.error_class, attempt + 1, wait)  # fmt: skip
-        lane = self._lane(partition, record)
+        lane = self.lane(partition, record)
         self._lanes.put(lane, (*record[:3], attempt + 1, *record[4:]))
         # The attempts used up are committed before the next one, so that no restart forgets them.
         self._lanes.wait(lane, now + wait, partition.commits_sent + 1)
@@ -193,7 +172,7 @@ class Outcomes:
             self.outbox.acknowledged["skipped"] += 1
         else:
             state = BLOCKED if on_failure == "Block" else STOPPED
-            self._lanes.block(self._lane(partition, record), record, failed, state, time.time())
+            self._lanes.block(self.lane(partition, record), record, failed, state, time.time())
 
     def write_dead_letter(self, partition: Partition, record: Record, failed: Failed) -> None:
         """The message goes to the dead-letter topic.
@@ -230,12 +209,12 @@ class Outcomes:
             self._await(output)
             return self._dead_letter(output.partition, output.source, failed)
         self._failed(output.partition, output.source, failed)
-        self._lanes.consider(self._lane(output.partition, output.source))
+        self._lanes.consider(self.lane(output.partition, output.source))
         return None
 
     def held(self, output: Output) -> None:
         """The lane of this record waits until it is settled: its topic refuses writes for the moment, say."""
-        self._lane(output.partition, output.source).held += 1
+        self.lane(output.partition, output.source).held += 1
 
     def settled(self, output: Output) -> None:
         """A record that was held is written: its lane goes on, with the answers that came meanwhile first.
@@ -250,111 +229,6 @@ class Outcomes:
             record, outcome = lane.answers.pop(0)
             self.one(lane.partition, record, outcome)
         self._lanes.consider(lane)
-
-    # Workers that end
-
-    def worker_gone(self, worker: int, exited: WorkerExited | None) -> None:
-        """Who is to blame counts an attempt; what the worker did not get to is run again without counting one.
-
-        The suspects come first: a message before one of them may have run, its answer lost with the worker, and it must
-        not run again after the suspect.
-        """
-        was_solitary = self._dispatcher.is_solitary
-        unfinished = self._unfinished(worker, exited)
-        for each in unfinished:
-            if each.lane is not None:
-                each.lane.quarantined = False
-        suspects = [each for each in unfinished if each.is_suspect]
-        is_alone = was_solitary and len(suspects) == 1
-        failed = _verdict(exited, is_alone and self._has_died_with(suspects[0]))
-        if failed is not None:
-            blamed = [each for each in suspects if not self._has_to_wait(each, unfinished)]
-            for each in blamed:
-                self._suspect_failed(each, failed)
-        else:
-            blamed = suspects
-            if suspects:
-                self._bisect(suspects, known=exited is not None)
-        self._put_back(worker, [each for each in unfinished if not any(each is other for other in blamed)])
-
-    def _has_died_with(self, suspect: _Open) -> bool:
-        """Whether the runtime ended more than once while this message alone was under way: once may be an accident."""
-        if suspect.lane is None:
-            return False
-        suspect.lane.deaths += 1
-        return suspect.lane.deaths >= CERTAIN_DEATHS
-
-    def _has_to_wait(self, suspect: _Open, unfinished: list[_Open]) -> bool:
-        """Whether this failure would be the last of its message, and earlier ones of its lane are to run again.
-
-        They have to be terminal first: a lane is open from its first message on, in what is committed and what is read
-        again. So it is put back with them, and fails once more.
-        """
-        of, lane_id = suspect.flight.partitions[suspect.record[0]], self._dispatcher.lane_of(suspect.record)
-        return retry.exhausted(self._config.retry, suspect.record[3]) and any(
-            not each.is_suspect
-            and each.record[1] < suspect.record[1]
-            and each.flight.partitions[each.record[0]] is of
-            and self._dispatcher.lane_of(each.record) == lane_id
-            for each in unfinished
-        )
-
-    def _unfinished(self, worker: int, exited: WorkerExited | None) -> list[_Open]:
-        """What was under way. If the whole runtime ended, nobody knows what had started: all of it is suspect."""
-        suspects = set(exited.suspects) if exited else set()
-        return [
-            _Open(flight, record, exited is None or (flight.id, index) in suspects, self._lane_if_any(flight, record))
-            for flight in self._dispatcher.detach(worker)
-            for index, record in flight.open_records
-            if not flight.partitions[record[0]].revoked
-        ]
-
-    def _lane_if_any(self, flight: Flight, record: Record) -> Lane | None:
-        lanes = flight.partitions[record[0]].lanes
-        return lanes.get(self._dispatcher.lane_of(record)) if lanes else None
-
-    def _suspect_failed(self, suspect: _Open, failed: Failed) -> None:
-        partition = suspect.flight.partitions[suspect.record[0]]
-        if suspect.lane is not None:
-            self._lanes.answered(suspect.lane, suspect.record)
-        self.one(partition, suspect.record, failed)
-        lane = self._lane_if_any(suspect.flight, suspect.record)
-        if lane is not None:
-            self._lanes.consider(lane)
-
-    def _bisect(self, suspects: list[_Open], known: bool) -> None:
-        """Of the messages that had started one is the cause: they run again in groups, each with nothing else under way."""
-        lanes: dict[Lane, None] = {}
-        for suspect in suspects:
-            lane = self._lane(suspect.flight.partitions[suspect.record[0]], suspect.record)
-            if suspect.lane is not None:
-                self._lanes.answered(suspect.lane, suspect.record)
-            self._lanes.put(lane, suspect.record)
-            if lane.records and lane.records[0][1] == suspect.record[1] and not lane.answers:
-                lane.quarantined = True
-                lanes[lane] = None
-            else:  # behind one that waits, for its retry or in quarantine, or that failed and is dealt with later
-                self._lanes.consider(lane)
-        ordered = list(lanes)
-        half = (len(ordered) + 1) // 2
-        if known:
-            self._dispatcher.suspect([ordered[:half], ordered[half:]])
-        else:
-            self._dispatcher.suspect_of_all(_growing(ordered))
-
-    def _put_back(self, worker: int, innocent: list[_Open]) -> None:
-        waits: list[tuple[Flight, Record]] = []
-        for each in innocent:
-            lane = self._lane_if_any(each.flight, each.record)
-            if lane is None:
-                waits.append((each.flight, each.record))
-                continue
-            if each.lane is lane:
-                self._lanes.answered(lane, each.record)
-            self._lanes.put(lane, each.record)
-            self._lanes.consider(lane)
-        for flight, group in reversed([(flight, list(group)) for flight, group in groupby(waits, itemgetter(0))]):
-            self._dispatcher.put_back(worker, flight.partitions, [record for _, record in group])
 
     # What is read again
 
@@ -447,7 +321,7 @@ class _Frame:
         if type(outcome) is not Failed and type(outcome) is not NotRun:
             self._outcomes.one(partition, record, outcome)
             return
-        lane = self._outcomes._lane(partition, record)
+        lane = self._outcomes.lane(partition, record)
         lane.held_by = self._generation
         self._outcomes.one(partition, record, outcome)
         self._lanes.consider(lane)
@@ -460,21 +334,3 @@ class _Frame:
             behind = self._records[self._index + 1 :]
             self._later = Counter((self._flight.partitions[each[0]], self._dispatcher.lane_of(each)) for each in behind)
         return self._later[(partition, lane_id)]
-
-
-def _verdict(exited: WorkerExited | None, is_alone: bool) -> Failed | None:
-    """Why the only suspect failed; None where there are several, or none."""
-    # Counted are those that the runtime names: of some the partition may have been given up meanwhile.
-    if exited is not None:
-        single = len(exited.suspects) == 1
-        return Failed(exited.reason, exited.reason, exited.message, False) if single else None
-    return ENDED_RUNTIME if is_alone else None
-
-
-def _growing(lanes: list[Lane]) -> list[list[Lane]]:
-    """The oldest alone, then ever more."""
-    groups = []
-    for count in FIRST_GROUPS:
-        groups.append(lanes[:count])
-        lanes = lanes[count:]
-    return [*groups, lanes]

@@ -178,7 +178,8 @@ class Member:
 
     def step(self) -> bool:
         """Reads a little; whether all is known."""
-        for message in self.source.read(0):
+        read = self.source.read(0)
+        for message in [each for run in read for each in (run if isinstance(run, list) else [run])]:
             place = message.topic(), message.partition()
             if message.error() is None:
                 self.first.setdefault(place, message.offset())

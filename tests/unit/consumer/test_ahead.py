@@ -45,11 +45,11 @@ ALL = {("t", place) for place in range(8)}
 
 def _taken(held: Ahead, most: int, without: Container[Place] = ()) -> list[Read]:
     """What is handed on, one by one."""
-    return [each for run in held.take(most, without) for each in (run if isinstance(run, list) else [run])]  # type: ignore[misc]
+    return [each for run in held.take(most, without) for each in (run if isinstance(run, list) else [run])]
 
 
 def _put(held: Ahead, reads: list[Read], assigned: Container[Place] = ALL) -> None:
-    held.put(runs(reads), assigned)  # type: ignore[arg-type]
+    held.put(runs(reads), assigned)
 
 
 def _reads(place: int, count: int, content: bytes = b"") -> list[Read]:

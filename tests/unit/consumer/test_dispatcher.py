@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kafkatrigger.api.frames import Batch, Ordering, Record, Results
-from kafkatrigger.consumer.dispatcher import FRAME_BYTES, FRAME_RECORDS, Chunk, Dispatcher, OutOfTurnError
+from kafkatrigger.consumer.chunk import FRAME_BYTES, Chunk
+from kafkatrigger.consumer.dispatcher import FRAME_RECORDS, Dispatcher, OutOfTurnError
 from kafkatrigger.consumer.lanes import Lane, Lanes
 from kafkatrigger.consumer.offsets import Origin, lane_of, start
 from kafkatrigger.consumer.partition import Partition

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kafkatrigger.consumer import intake
-from kafkatrigger.consumer.dispatcher import Chunk
+from kafkatrigger.consumer.chunk import Chunk
 from kafkatrigger.consumer.lanes import Lane
 from kafkatrigger.consumer.offsets import RETRYING, Origin, Parked, Position, lane_of, start
 from kafkatrigger.consumer.partition import Partition

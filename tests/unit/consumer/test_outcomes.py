@@ -8,8 +8,10 @@ from msgspec.structs import replace
 
 from kafkatrigger.api.consumer_config import TopicSettings
 from kafkatrigger.api.frames import Batch, Failed, NotRun, Outcome, Record, Results, WorkerExited
+from kafkatrigger.consumer.blame import Blame
 from kafkatrigger.consumer.breaker import Breaker
-from kafkatrigger.consumer.dispatcher import Chunk, Dispatcher
+from kafkatrigger.consumer.chunk import Chunk
+from kafkatrigger.consumer.dispatcher import Dispatcher
 from kafkatrigger.consumer.lanes import Lanes
 from kafkatrigger.consumer.offsets import BLOCKED, Origin, Parked, Position, lane_of, start
 from kafkatrigger.consumer.outcomes import Outcomes
@@ -52,6 +54,7 @@ class World:
         self.dispatcher = Dispatcher("Key", 100, self.lanes)
         self.outbox = Outbox()
         self.outcomes = Outcomes(CONFIG, self.dispatcher, self.lanes, Breaker(None), lambda _: self.outbox)  # type: ignore[arg-type,return-value]
+        self.blame = Blame(CONFIG.retry, self.dispatcher, self.lanes, self.outcomes.lane, self.outcomes.one)
         self.dispatcher.resize(1)
         self.dispatcher.attach(0)
 
@@ -117,7 +120,7 @@ def test_a_suspect_does_not_run_before_a_message_whose_failure_is_not_dealt_with
     (batch,) = world.sent()
     world.answer(batch, FAILED)
     world.answer(batch, Failed("FunctionFailed", "ValueError", "boom", False), first=1)
-    world.outcomes.worker_gone(0, None)
+    world.blame.worker_gone(0, None)
     assert world.dispatcher.workers[0].in_flight == 0
     world.dispatcher.attach(0)
     assert world.sent() == []
@@ -150,6 +153,6 @@ def test_what_did_not_run_waits_in_its_lane_and_not_with_the_answers(world: Worl
     world.answer(batch, FAILED, NotRun())
     (lane,) = world.lanes
     assert ([record[1] for record in lane.records], lane.answers) == ([2], [])
-    world.outcomes.worker_gone(0, WorkerExited(0, "WorkerCrashed", "boom", [(batch.id, 2)]))
+    world.blame.worker_gone(0, WorkerExited(0, "WorkerCrashed", "boom", [(batch.id, 2)]))
     world.dispatcher.attach(0)
     assert not lane.quarantined

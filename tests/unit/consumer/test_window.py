@@ -2,7 +2,7 @@
 
 import pytest
 
-from kafkatrigger.consumer.dispatcher import FIRST_WINDOW, WINDOW_SECONDS, Worker
+from kafkatrigger.consumer.worker import FIRST_WINDOW, WINDOW_SECONDS, Worker
 
 LARGEST = 5000
 
