@@ -5,10 +5,10 @@ from unittest import mock
 
 import pytest
 
+from kafkatrigger.consumer.commits import Positions
 from kafkatrigger.consumer.exactly_once import ExactlyOnce
 from kafkatrigger.consumer.outbox import Committer
 from kafkatrigger.consumer.partition import Partition
-from kafkatrigger.consumer.source import Positions
 from tests.simulation.world import World, explain
 
 SEEDS = 300

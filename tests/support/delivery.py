@@ -18,12 +18,12 @@ from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.frames import Record
 from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.consumer import dead_letter, guarantees
+from kafkatrigger.consumer.commits import Positions
 from kafkatrigger.consumer.offsets import Origin, decode_metadata, encode_metadata, position, start
 from kafkatrigger.consumer.outbox import Callbacks
 from kafkatrigger.consumer.output import Output, Plain
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.sizes import sizes
-from kafkatrigger.consumer.source import Positions
 from kafkatrigger.kafka import client
 from tests.cluster.broker import HostBroker
 from tests.support.waiting import until

@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Iterator
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from kafkatrigger.consumer.commits import Positions
 from kafkatrigger.consumer.journal import Journal
 from kafkatrigger.consumer.outbox import Callbacks, Committer, Connections, Outbox
 from kafkatrigger.consumer.output import Output, live_outputs
 from kafkatrigger.consumer.partition import Partition
-from kafkatrigger.consumer.source import Positions
 
 log = logging.getLogger(__name__)
 

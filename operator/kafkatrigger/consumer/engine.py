@@ -21,6 +21,7 @@ from kafkatrigger.consumer import blocked, intake, report
 from kafkatrigger.consumer.blame import Blame
 from kafkatrigger.consumer.breaker import Breaker
 from kafkatrigger.consumer.chunk import Chunk
+from kafkatrigger.consumer.commits import Positions
 from kafkatrigger.consumer.control import Control
 from kafkatrigger.consumer.dispatcher import Dispatcher, OutOfTurnError
 from kafkatrigger.consumer.health import Health, Measures
@@ -38,7 +39,7 @@ from kafkatrigger.consumer.runtime_link import (
     WorkerAttached,
     WorkerGone,
 )
-from kafkatrigger.consumer.source import Positions, Source
+from kafkatrigger.consumer.source import Source
 from kafkatrigger.consumer.stall import STALL_SECONDS, Stall
 from kafkatrigger.consumer.stopping import Stopping
 from kafkatrigger.kafka import topics

@@ -13,6 +13,7 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from kafkatrigger.consumer import verdicts
+from kafkatrigger.consumer.commits import Positions
 from kafkatrigger.consumer.fitting import Said, admissible, said
 from kafkatrigger.consumer.journal import Journal
 from kafkatrigger.consumer.offsets import Position
@@ -20,7 +21,6 @@ from kafkatrigger.consumer.outbox import Callbacks, Committer, Connections, Outb
 from kafkatrigger.consumer.output import Entry, Output, Plain, live, live_outputs, outputs_of
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.probe import Report
-from kafkatrigger.consumer.source import Positions
 from kafkatrigger.consumer.transaction import FLUSH_TIMEOUT, Ending, State, Transaction
 
 log = logging.getLogger(__name__)

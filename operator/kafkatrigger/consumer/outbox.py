@@ -34,13 +34,13 @@ from confluent_kafka.admin import AdminClient
 
 from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.consumer import probe, verdicts
+from kafkatrigger.consumer.commits import Positions
 from kafkatrigger.consumer.histogram import Histogram
 from kafkatrigger.consumer.holding import Holding
 from kafkatrigger.consumer.journal import Journal
 from kafkatrigger.consumer.limits import Limits
 from kafkatrigger.consumer.output import Entry, Output, Plain, live, live_outputs, offsets_of, tie
 from kafkatrigger.consumer.partition import Partition
-from kafkatrigger.consumer.source import Positions
 from kafkatrigger.consumer.verdicts import Failure
 from kafkatrigger.kafka import client, topics
 

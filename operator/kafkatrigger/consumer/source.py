@@ -13,10 +13,11 @@ from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.topic_pattern import matching
 from kafkatrigger.consumer import offsets, start
 from kafkatrigger.consumer.ahead import Ahead
+from kafkatrigger.consumer.commits import Commits, Positions
 from kafkatrigger.consumer.identities import Identities
 from kafkatrigger.consumer.log_changes import LogChanges
 from kafkatrigger.consumer.membership import Membership
-from kafkatrigger.consumer.offsets import Origin, Position, encode_metadata
+from kafkatrigger.consumer.offsets import Origin
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.runs import Run, runs
 from kafkatrigger.consumer.starting_point import LOG_TRUNCATED, TOPIC_RECREATED, is_another
@@ -31,30 +32,12 @@ _LEAST = 2
 """Messages of a read that is made for what else it brings."""
 
 _ABSENT = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
-_PASSING = (
-    KafkaError.STALE_MEMBER_EPOCH,
-    KafkaError.REBALANCE_IN_PROGRESS,
-    KafkaError.NOT_COORDINATOR,
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-)
-
-Positions = list[tuple[Partition, Position]]
-
 REDRIVE_TIMEOUT = 1.0
-_NOTHING: tuple[Position | None, float] = None, 0.0
-
-START_PATIENCE = 120.0
-"""Seconds to ask where assigned partitions start, before the process ends without having skipped anything."""
-
-COMMIT_PATIENCE = 30.0
-"""Seconds to wait for the answer to a commit before the partition is committed again."""
-
 COMMITTED_TIMEOUT = 0.5
 """Seconds to ask for what is committed."""
 
-COMMIT_TRIES = 5
-COMMIT_PAUSE = 0.2
+START_PATIENCE = 120.0
+"""Seconds to ask where assigned partitions start, before the process ends without having skipped anything."""
 
 
 class Source:
@@ -88,9 +71,8 @@ class Source:
         self._held_ids: dict[str, bytes] = {}
         """Of topics whose partitions it had before."""
         self._unsupported = False
-        self._under_way: dict[Partition, tuple[Position, float]] = {}
-        """Commits that are not answered, and until when another one waits for that."""
         self.partitions: dict[tuple[str, int], Partition] = {}
+        self._commits = Commits(self.partitions)
         self.joined = False
         """It was given an assignment, if an empty one, and did not lose it."""
         self._admin = AdminClient(client.connection(config.bootstrap_servers, config.connection_options))
@@ -112,7 +94,7 @@ class Source:
                 **settings,
                 **(client.INTERNAL_TOPICS if config.topic_pattern else {}),
                 "error_cb": self._failed,
-                "on_commit": self._committed,
+                "on_commit": self._commits.answered,
                 "logger": logging.getLogger("librdkafka"),
             }
         )
@@ -223,57 +205,12 @@ class Source:
         return offset is not None and low > 0 and high > low and offset - low < (high - low) / 10
 
     def commit(self, positions: Positions) -> None:
-        """Commits what changed, without waiting; what fails is committed again the next time.
-
-        Of a partition one commit is under way at a time, so that an answer is that of the latest.
-        """
-        now = time.monotonic()
-        for partition, at in positions:
-            if at == partition.told == partition.committed:
-                partition.nothing_new()
-        news = {
-            partition: at
-            for partition, at in positions
-            if at != partition.told and now >= self._under_way.get(partition, (at, 0.0))[1]
-        }
-        if not news:
-            return
-        try:
-            self._consumer.commit(offsets=[_commit(partition, at) for partition, at in news.items()], asynchronous=True)
-        except KafkaException as error:
-            log.warning("commit failed (%s): it is repeated", error.args[0].str())
-            return
-        for partition, at in news.items():
-            partition.told = at
-            partition.commits_sent += 1
-            self._under_way[partition] = at, now + COMMIT_PATIENCE
+        """Commits what changed, without waiting; what fails is committed again the next time."""
+        self._commits.commit(self._consumer, positions)
 
     def commit_last(self, positions: Positions) -> bool:
         """Commits and waits for the broker; whether it worked. What did not is run again by the next owner."""
-        news = [(partition, at) for partition, at in positions if at != partition.told or at != partition.committed]
-        for _ in range(COMMIT_TRIES if news else 0):
-            try:
-                self._commit_now(news)
-                return True
-            except KafkaException as error:
-                log.warning("the last commit failed (%s)", error.args[0].str())
-                if error.args[0].code() not in _PASSING:
-                    return False
-            time.sleep(COMMIT_PAUSE)  # the client learns of its new epoch in the background
-            self._tick()
-        return not news
-
-    def _commit_now(self, news: Positions) -> None:
-        for partition, _ in news:
-            partition.commits_sent += 1
-            partition.told = None
-            self._under_way.pop(partition, None)
-        start.checked(
-            self._consumer.commit(offsets=[_commit(partition, at) for partition, at in news], asynchronous=False)
-        )
-        for partition, at in news:
-            partition.told = partition.committed = at
-            partition.commits_done = partition.commits_sent
+        return self._commits.commit_last(self._consumer, positions, self._tick)
 
     def group_metadata(self) -> object:
         """What the broker knows this member by, for a transaction; it changes with every rebalance."""
@@ -284,21 +221,6 @@ class Source:
         asked = {(each.topic, each.number): each for each in partitions}
         found = self._consumer.committed([TopicPartition(*where) for where in asked], timeout=COMMITTED_TIMEOUT)
         return {asked[each.topic, each.partition]: (each.offset, each.metadata or "") for each in start.checked(found)}
-
-    def _committed(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
-        """Told of every commit that nobody waited for."""
-        for each in partitions:
-            partition = self.partitions.get((each.topic, each.partition))
-            at, _ = self._under_way.get(partition, _NOTHING) if partition else _NOTHING
-            if partition is None or at is None or at.watermark != each.offset:
-                continue
-            del self._under_way[partition]
-            if error or each.error:
-                log.warning("commit of %s failed (%s): it is repeated", partition.name, error or each.error)
-                partition.told = None
-            else:
-                partition.committed = at
-                partition.commits_done = partition.commits_sent
 
     def absent_topics(self, timeout: float) -> list[str]:
         """Which of the topics do not exist; KafkaException where no broker answers. With a pattern none has to."""
@@ -393,7 +315,7 @@ class Source:
         partition.revoked = True
         self.rebalances += 1
         self._stopped.discard(partition)
-        self._under_way.pop(partition, None)
+        self._commits.forget(partition)
         anew = Partition(
             *(partition.topic, partition.number, offset, origin, offsets.start(offset), partition.is_redrive),
             epoch=partition.epoch + 1,
@@ -479,15 +401,10 @@ class Source:
         for partition in leaving:
             partition.revoked = True
             self._stopped.discard(partition)
-            self._under_way.pop(partition, None)
+            self._commits.forget(partition)
             self._held_ids[partition.topic] = partition.origin.topic_id
             self._ahead.drop(_place(partition))
             del self.partitions[_place(partition)]
-
-
-def _commit(partition: Partition, at: Position) -> TopicPartition:
-    text, _ = encode_metadata(partition.origin, at)  # what it has no room for runs again after a restart
-    return TopicPartition(partition.topic, partition.number, at.watermark, text, partition.leader_epoch)
 
 
 def _place(partition: Partition) -> tuple[str, int]:

@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from kafkatrigger.api.configure import consumer_config
 from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.api.start_policy import StartPolicy
-from kafkatrigger.consumer import source
+from kafkatrigger.consumer import commits, source
 from kafkatrigger.consumer.offsets import Origin, Position, decode_metadata, start
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.source import Source
@@ -75,7 +75,7 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(source, "Consumer", FakeConsumer)
-    monkeypatch.setattr(source, "COMMIT_PAUSE", 0.0)
+    monkeypatch.setattr(commits, "COMMIT_PAUSE", 0.0)
     return World()
 
 

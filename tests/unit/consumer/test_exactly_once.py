@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from kafkatrigger.api.frames import Record
 from kafkatrigger.consumer import exactly_once
+from kafkatrigger.consumer.commits import Positions
 from kafkatrigger.consumer.exactly_once import ExactlyOnce
 from kafkatrigger.consumer.limits import Limits
 from kafkatrigger.consumer.offsets import Origin, decode_metadata, position, start
@@ -18,7 +19,6 @@ from kafkatrigger.consumer.outbox import Callbacks, Connections
 from kafkatrigger.consumer.output import Output, Plain
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.sizes import sizes
-from kafkatrigger.consumer.source import Positions
 from kafkatrigger.consumer.transaction import FencedError, State
 from kafkatrigger.kafka.client import TRANSACTION_TIMEOUT
 from tests.support.waiting import until

@@ -12,13 +12,13 @@ from confluent_kafka.admin import ConfigEntry
 from kafkatrigger.api.frames import Record
 from kafkatrigger.consumer import at_least_once, dead_letter
 from kafkatrigger.consumer.at_least_once import AtLeastOnce
+from kafkatrigger.consumer.commits import Positions
 from kafkatrigger.consumer.limits import Limits
 from kafkatrigger.consumer.offsets import Origin, Position, start
 from kafkatrigger.consumer.outbox import Callbacks, Connections
 from kafkatrigger.consumer.output import Output, Plain
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.sizes import sizes
-from kafkatrigger.consumer.source import Positions
 from tests.support.waiting import until
 
 TOO_LARGE = KafkaError.MSG_SIZE_TOO_LARGE
