@@ -92,7 +92,7 @@ def main() -> int:
         return 0
     cases = [find(name) for name in options.case] or list(CASES)
     with HostBroker(_BROKER) as broker:
-        bench = Bench(Kafka(broker.bootstrap), options)
+        bench = Bench(Kafka(broker), options)
         for case in cases:
             _keep(bench.case(case), options.output)
     print(f"\nwritten to {options.output}", flush=True)

@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from benchmarks.cases import PARTITIONS
 from benchmarks.history import History
 from benchmarks.loads import Load, records
+from tests.cluster.broker import HostBroker
 from tests.support.waiting import until
 
 CHUNK = 10_000
@@ -23,9 +24,10 @@ QUIET = 2.0
 class Kafka:
     """Topics of one broker."""
 
-    def __init__(self, bootstrap: str) -> None:
-        self.bootstrap = bootstrap
-        self._common: dict[str, Any] = {"bootstrap.servers": bootstrap, "log_level": 2}
+    def __init__(self, host: HostBroker) -> None:
+        self.bootstrap = host.bootstrap
+        self.broker = host.pid
+        self._common: dict[str, Any] = {"bootstrap.servers": self.bootstrap, "log_level": 2}
         self._admin = AdminClient(self._common)
         self._watchers: dict[str, Consumer] = {}
         """A client for each topic, made when its leaders answer: one that was told once that a broker is not the leader

@@ -32,7 +32,7 @@ def measure(kafka: Kafka, case: Case, contestant: Contestant, rate: int, seconds
     reader = _reader(kafka.bootstrap, target)
     try:
         with running(contestant, case.guarantee, kafka.bootstrap, source, target) as at_work:
-            bench = Bench(kafka.bootstrap, source, case.load.size, at_work, reader)
+            bench = Bench(kafka, source, case.load.size, at_work, reader)
             bench.send(WAKE_RATE, WAKE_SECONDS)
             return bench.timed(rate, seconds)
     finally:
@@ -44,8 +44,8 @@ def measure(kafka: Kafka, case: Case, contestant: Contestant, rate: int, seconds
 class Bench:
     """A contestant with a generator before and a reader behind it."""
 
-    def __init__(self, bootstrap: str, source: str, size: int, contestant: Running, reader: Consumer) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, kafka: Kafka, source: str, size: int, contestant: Running, reader: Consumer) -> None:
+        self._kafka = kafka
         self._source = source
         self._size = size
         self._contestant = contestant
@@ -54,7 +54,7 @@ class Bench:
     def send(self, rate: int, seconds: float) -> tuple[History, list[tuple[float, float]]]:
         """Generates messages and reads all the responses; returns when each was sent and when its response was seen."""
         history, seen = History(), []
-        with traffic(self._bootstrap, self._source, rate, seconds, self._size):
+        with traffic(self._kafka.bootstrap, self._source, rate, seconds, self._size):
             for sent, now, key, n in self._responses(round(rate * seconds)):
                 history.add(key, n)
                 seen.append((sent, now))
@@ -62,9 +62,9 @@ class Bench:
 
     def timed(self, rate: int, seconds: float) -> Run:
         """Latencies of so many seconds, after the warm-up."""
-        begin = Cost.of(self._contestant)
+        begin = Cost.of(self._contestant, self._kafka.broker)
         history, seen = self.send(rate, WARM_UP + seconds)
-        cpu = Cost.of(self._contestant).per_million(begin, len(seen))
+        cpu = Cost.of(self._contestant, self._kafka.broker).per_million(begin, len(seen))
         start = seen[0][0] + WARM_UP
         taken = sorted(1000 * (now - sent) for sent, now in seen if sent >= start)
         cuts = statistics.quantiles(taken, n=100)

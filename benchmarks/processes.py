@@ -8,8 +8,17 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process with all its threads; 0 for one that is gone."""
+    return _cpu_seconds(Path(f"/proc/{pid}/stat"))
+
+
+def thread_seconds(pid: int) -> dict[int, float]:
+    """The same of each thread that it has, by id."""
+    return {int(task.name): _cpu_seconds(task / "stat") for task in Path(f"/proc/{pid}/task").glob("*")}
+
+
+def _cpu_seconds(file: Path) -> float:
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        stat = file.read_text()
     except OSError:
         return 0.0
     fields = stat.rpartition(")")[2].split()  # a name may hold blanks

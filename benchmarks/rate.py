@@ -23,19 +23,28 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU seconds by role."""
+    """CPU seconds by role, and by thread."""
 
     seconds: dict[str, float]
+    threads: dict[int, float]
+    """Of the contestant alone: what bounds it however many cores there are."""
 
     @classmethod
-    def of(cls, contestant: Running) -> "Cost":
-        """What its processes have used so far."""
-        return cls({role: processes.cpu_seconds(pid) for role, pid in contestant.processes().items()})
+    def of(cls, contestant: Running, broker: int) -> "Cost":
+        """What its processes, and the broker beside them, have used so far."""
+        roles = contestant.processes()
+        threads = {thread: used for pid in roles.values() for thread, used in processes.thread_seconds(pid).items()}
+        return cls({role: processes.cpu_seconds(pid) for role, pid in {**roles, "broker": broker}.items()}, threads)
 
     def per_million(self, begin: "Cost", messages: int) -> dict[str, float]:
         """What was used since `begin`, for so many messages."""
         used = {role: seconds - begin.seconds.get(role, 0.0) for role, seconds in self.seconds.items()}
         return {role: seconds / messages * 1e6 for role, seconds in used.items()}
+
+    def busiest(self, begin: "Cost", messages: int) -> float:
+        """The same of the thread that used most."""
+        used = (seconds - begin.threads.get(thread, 0.0) for thread, seconds in self.threads.items())
+        return max(used, default=0.0) / messages * 1e6
 
 
 def measure(kafka: Kafka, case: Case, contestant: Contestant) -> Run:
@@ -69,15 +78,20 @@ def _timed(kafka: Kafka, contestant: Running, source: str, target: str, count: i
     group = kafka.group(contestant.group)
     try:
         _wait(contestant, "response", POLL_FIRST, lambda: sum(kafka.ends(target).values()), lambda done: done > 0)
-        start, before, begin = time.monotonic(), sum(kafka.ends(target).values()), Cost.of(contestant)
+        start, before, begin = time.monotonic(), sum(kafka.ends(target).values()), Cost.of(contestant, kafka.broker)
         _wait(contestant, "commit", POLL, lambda: sum(group.committed(source).values()), lambda done: done >= count)
         seconds = time.monotonic() - start
-        cpu = Cost.of(contestant).per_million(begin, count - before)
+        end = Cost.of(contestant, kafka.broker)
     finally:
         group.close()
     if before >= count:
         raise ContestantError(f"{count} messages were too few: all were answered before the first look")
-    return Run({"rate": (count - before) / seconds, "seconds": seconds}, cpu, peaks(contestant))
+    values = {
+        "rate": (count - before) / seconds,
+        "seconds": seconds,
+        "busiest thread, us": end.busiest(begin, count - before),
+    }
+    return Run(values, end.per_million(begin, count - before), peaks(contestant))
 
 
 def _wait(

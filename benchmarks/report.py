@@ -6,7 +6,17 @@ from benchmarks.measured import CaseResult, Results, Run, Runs, Verdict
 
 MARKS = {"met": "✓ met", "missed": "✗ missed"}
 _COUNTS = ("violations", "duplicates", "losses")
-_SHOWN = ("rate", "offered", "p50", "p99", "slowest", "recovery, s", "at rest, MiB", "under load, MiB")
+_SHOWN = (
+    "rate",
+    "offered",
+    "p50",
+    "p99",
+    "slowest",
+    "busiest thread, us",
+    "recovery, s",
+    "at rest, MiB",
+    "under load, MiB",
+)
 _TITLES = {
     "rate": "messages/s",
     "offered": "offered/s",

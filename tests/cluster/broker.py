@@ -105,6 +105,11 @@ class HostBroker:
         """A crash."""
         self._daemon.kill()
 
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._running().pid
+
     def freeze(self) -> None:
         """Keeps its connections open and answers nothing, as a broker that hangs or a network that drops packets."""
         self._running().signal(signal.SIGSTOP)

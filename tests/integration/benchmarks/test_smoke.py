@@ -24,20 +24,22 @@ MESSAGES = 40_000
 )
 def test_a_rate_is_measured(broker: HostBroker, program: Program, guarantee: Guarantee, processes: set[str]) -> None:
     case = find("at-least-once" if guarantee == "AtLeastOnce" else "exactly-once")
-    run = rate.measure(Kafka(broker.bootstrap), case, Contestant(program, MESSAGES))
+    run = rate.measure(Kafka(broker), case, Contestant(program, MESSAGES))
     assert {name: run.values[name] for name in ("violations", "duplicates", "losses")} == {
         "violations": 0,
         "duplicates": 0,
         "losses": 0,
     }
     assert run.values["rate"] > 0
-    assert set(run.cpu) == set(run.memory) == processes
+    assert set(run.cpu) == processes | {"broker"}
+    assert set(run.memory) == processes
+    assert 0 < run.values["busiest thread, us"] <= sum(run.cpu.values())
     assert run.cpu["consumer" if program == "kafkatrigger" else "process"] > 0
     assert all(mebibytes > 1 for mebibytes in run.memory.values())
 
 
 def test_a_contestant_that_ends_is_a_failure_that_says_why(broker: HostBroker) -> None:
-    kafka = Kafka(broker.bootstrap)
+    kafka = Kafka(broker)
     source, target = kafka.create(), kafka.create()
     with (
         pytest.raises(ContestantError, match=r"it ended with 1: [^$]*KeyError"),
