@@ -437,11 +437,13 @@ class Dispatcher:
                     chunk.records = kept
                     self._queue(worker, chunk)
 
-    def runs(self, partitions: set[Partition]) -> Iterator[int]:
+    def runs(self, partitions: set[Partition]) -> list[int]:
         """The workers that have messages of one of these partitions."""
-        for number, worker in enumerate(self.workers):
-            if any(flight.partitions[record[0]] in partitions for flight, record in worker.open_records):
-                yield number
+        return [
+            number
+            for number, worker in enumerate(self.workers)
+            if any(flight.partitions[record[0]] in partitions for flight, record in worker.open_records)
+        ]
 
     def open_offsets(self) -> Iterator[tuple[Partition, int]]:
         """The messages that are queued or under way, but not those of lanes."""

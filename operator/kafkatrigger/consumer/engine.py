@@ -320,7 +320,7 @@ class Engine:
         """Finishes what runs of these partitions, for a bounded time, ends what does not finish, and commits."""
         gone = set(leaving)
         self._drain(gone, REVOKE_DRAIN)
-        for worker in list(self._dispatcher.runs(gone)):
+        for worker in self._dispatcher.runs(gone):
             log.warning("worker %d is ended: it still runs messages of partitions that are given up", worker)
             self._link.end(worker)
         self._drain(gone, REVOKE_END)
@@ -332,7 +332,7 @@ class Engine:
 
     def _drain(self, gone: set[Partition], seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        while not self._closing and any(self._dispatcher.runs(gone)) and time.monotonic() < deadline:
+        while not self._closing and self._dispatcher.runs(gone) and time.monotonic() < deadline:
             self._take_events(0.02)
             self._outbox.pump()
             self._health.tick()

@@ -99,6 +99,29 @@ def test_a_revocation_ends_what_runs_for_long_and_gives_it_to_the_next_owner(
     assert sorted(numbers(answers)) == [0, 1, *range(keys, 200)]
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_revocation_waits_for_what_ends_soon(
+    broker: HostBroker, topics: Topics, tmp_path: Path, protocol: str
+) -> None:
+    """No worker is ended for it, and nothing runs twice. Messages of both partitions run at any moment."""
+    log = tmp_path / "log"
+    source = topics.create(2)
+    for partition in range(2):
+        numbered = range(partition, 6_000, 2)
+        waits = [(b"k%d" % n, action("wait", n=n, seconds=1, log=str(log))) for n in numbered]
+        topics.produce(source, waits, partition=partition)
+    trigger = _shared(broker, source, protocol, "functions:tell_async", delivery={"maxInFlight": 200})
+    with Pod(trigger) as first:
+        until(lambda: runs.read(log), 60, "the first runs")
+        with Pod(trigger) as second:
+            second.wait(lambda now: len(now.partitions) == 1)
+            status = first.wait(lambda now: len(now.partitions) == 1)
+            first.stop()
+            second.stop()
+    assert status.worker_restarts == {}, "what ran was not finished, but ended"
+    assert set(map(tuple, runs.attempts(runs.read(log)).values())) == {(1,)}
+
+
 @pytest.mark.parametrize("guarantee", ["AtLeastOnce", "ExactlyOnce"])
 def test_a_pod_that_was_frozen_commits_nothing_of_what_it_lost(
     broker: HostBroker, topics: Topics, guarantee: str
