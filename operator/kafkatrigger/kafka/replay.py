@@ -4,11 +4,8 @@
 nothing. The command line runs it where the brokers can be reached and their credentials are: in a consumer's container.
 """
 
-import argparse
-import sys
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,8 +20,8 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from kafkatrigger.api import commit_metadata, logs
-from kafkatrigger.api.consumer_config import CONFIG_PATH, ConsumerConfig
+from kafkatrigger.api import commit_metadata
+from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.moves import (
     MOST_PARTITIONS,
     Answer,
@@ -41,6 +38,7 @@ from kafkatrigger.api.start_policy import epoch_milliseconds
 from kafkatrigger.api.topic_pattern import matching
 from kafkatrigger.kafka.brokers import group_of
 from kafkatrigger.kafka.client import connection
+from kafkatrigger.kafka.one_request import serve
 from kafkatrigger.kafka.topics import topic_id
 
 TIMEOUT = 5.0
@@ -262,34 +260,17 @@ def _followed(admin: AdminClient, group: str, moves: tuple[Move, ...]) -> tuple[
     )
 
 
-def main() -> None:
-    """One wish from standard input; where it would move each partition, to standard output."""
-    parser = argparse.ArgumentParser(prog="kafkatrigger.kafka.replay", description=main.__doc__)
-    parser.add_argument(
-        "--config", type=Path, default=Path(CONFIG_PATH), help="the consumer's configuration (default: %(default)s)"
-    )
-    path: Path = parser.parse_args().config
-    logs.configure()
-    sys.stdout.buffer.write(msgspec.json.encode(_from_line(path, sys.stdin.buffer.readline())) + b"\n")
-
-
-def _from_line(path: Path, line: bytes) -> Answer:
-    try:
-        wish = msgspec.json.decode(line, type=Wish)
-    except msgspec.DecodeError as error:
-        return Answer(refused=f"this is no wish ({error}): do the command and the consumer have the same version?")
-    try:
-        config = msgspec.json.decode(path.read_bytes(), type=ConsumerConfig)
-    except (OSError, msgspec.DecodeError) as error:
-        return Answer(refused=f"the configuration {path} cannot be used: {error}")
-    return previewed(config, wish)
-
-
 def previewed(config: ConsumerConfig, wish: Wish) -> Answer:
     """Where the wish would move each partition of the trigger with this configuration."""
     admin = AdminClient({**connection(config.bootstrap_servers, config.connection_options), "log_level": 0})
     everything = msgspec.structs.replace(wish, topics=tuple(config.topics), pattern=config.topic_pattern)
     return answer(admin, Check(group_of(config), everything))
+
+
+def main() -> None:
+    """One wish from standard input; where it would move each partition, to standard output."""
+    asks = "wish", msgspec.json.Decoder(Wish)
+    serve("kafkatrigger.kafka.replay", main.__doc__, asks, previewed, lambda why: Answer(refused=why))
 
 
 if __name__ == "__main__":
