@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
+from kafkatrigger.api.checkpoint import is_another
 from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.topic_pattern import matching
 from kafkatrigger.consumer import offsets, start
@@ -18,7 +19,7 @@ from kafkatrigger.consumer.log_changes import LogChanges
 from kafkatrigger.consumer.membership import Membership
 from kafkatrigger.consumer.offsets import Origin, Position, encode_metadata
 from kafkatrigger.consumer.partition import Partition
-from kafkatrigger.consumer.starting_point import LOG_TRUNCATED, TOPIC_RECREATED, is_another
+from kafkatrigger.consumer.starting_point import LOG_TRUNCATED, TOPIC_RECREATED
 from kafkatrigger.kafka import client, topics
 
 log = logging.getLogger(__name__)
@@ -351,7 +352,7 @@ class Source:
         except KafkaException as error:  # asked again when reading fails again
             self._on_error(error.args[0])
         else:
-            if is_another(partition.origin.topic_id.hex(), topic_id.hex()):
+            if is_another(partition.origin.topic_id, topic_id):
                 partition = self._recreated(partition, low, topic_id)
             elif partition.origin.topic_id and not topic_id:
                 log.warning("nobody tells the id of the topic %s: it is asked for again", partition.topic)
@@ -369,7 +370,7 @@ class Source:
             topic_id = news.get(partition.topic, b"")
             if not partition.origin.topic_id:  # of a topic that is just made not every broker knows
                 partition.origin = replace(partition.origin, topic_id=topic_id)
-            elif is_another(partition.origin.topic_id.hex(), topic_id.hex()):
+            elif is_another(partition.origin.topic_id, topic_id):
                 try:
                     low, _ = self._consumer.get_watermark_offsets(_at(partition), timeout=start.TIMEOUT)
                 except KafkaException as error:  # the next answer says the same

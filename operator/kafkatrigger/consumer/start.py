@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from msgspec.structs import replace
 
 from kafkatrigger.api import checkpoint
-from kafkatrigger.api.checkpoint import CHECKPOINT_PATH, Checkpoint
+from kafkatrigger.api.checkpoint import CHECKPOINT_PATH, Checkpoint, is_another
 from kafkatrigger.api.start_policy import StartPolicy
 from kafkatrigger.consumer import offsets
 from kafkatrigger.consumer.log_changes import LogChanges
@@ -33,7 +33,6 @@ from kafkatrigger.consumer.starting_point import (
     Facts,
     StartingPoint,
     decide,
-    is_another,
 )
 
 log = logging.getLogger(__name__)
@@ -74,7 +73,7 @@ def resolve(
         topic_id = topic_ids.get(each.topic, b"")
         if each.offset < 0:
             unknown.append(each)
-        elif is_another(decode_metadata(each.offset, each.metadata)[0].topic_id.hex(), topic_id.hex()):
+        elif is_another(decode_metadata(each.offset, each.metadata)[0].topic_id, topic_id):
             points.append((each, StartingPoint(TOPIC_RECREATED, _range(consumer, each)[0])))
         elif (end := _end_before(consumer, each)) is not None:
             points.append((each, StartingPoint(LOG_TRUNCATED, min(each.offset, end))))
