@@ -1,6 +1,7 @@
 """A namespace as a test acts on it, and what it waits for there."""
 
 import copy
+import time
 from typing import Any
 
 from tests.support.kubernetes import BUDGETS, CONFIG_MAPS, DEPLOYMENTS, EVENTS, PODS, TRIGGERS, Api, Body
@@ -80,6 +81,20 @@ class World:
 
     def children(self, name: str = "rul") -> list[Body]:
         return [self.child(collection, name) for collection in (CONFIG_MAPS, DEPLOYMENTS, BUDGETS)]
+
+    def versions(self, name: str = "rul") -> list[str]:
+        """Of a trigger and its objects: each write changes one."""
+        return [each["metadata"]["resourceVersion"] for each in (self.trigger(name), *self.children(name))]
+
+    def rested_versions(self, name: str = "rul") -> list[str]:
+        """The same, once nobody has written for half a second: Kubernetes' own controllers write as well."""
+
+        def rested() -> list[str]:
+            before = self.versions(name)
+            time.sleep(0.5)
+            return before if self.versions(name) == before else []
+
+        return until(rested, PATIENCE, f"that nobody writes to {name}")
 
     def replicas(self, name: str = "rul") -> int:
         count: int = self.child(DEPLOYMENTS, name)["spec"]["replicas"]
