@@ -1,6 +1,7 @@
 """What a trigger's status says, with pods whose state is set as a kubelet would."""
 
 import datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from tests.cluster.broker import HostBroker
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.controller.operator_process import running_operator
 from tests.integration.controller.speaking_pod import pod_that_says
-from tests.integration.controller.world import World
+from tests.integration.controller.world import PATIENCE, World
 from tests.support.kubernetes import DEPLOYMENTS, TRIGGERS, Api, RefusedError
 from tests.support.topics import Topics
 from tests.support.waiting import until
@@ -44,6 +45,23 @@ def test_from_missing_topic_to_ready_and_back(connected_world: World, broker: Ho
     world.wait_event("Warning", "NotReady")
     world.set_pod(pod, ready=True)
     world.wait_condition("Ready", "True", "Consuming")
+
+
+def test_how_many_topics_match_is_told(connected_world: World, broker: HostBroker) -> None:
+    """That none does yet is no fault."""
+    world, topics = connected_world, Topics(broker.bootstrap)
+    prefix = topics.create(prefix="matched")
+    words = ("no topic matches {} yet", "1 topic matches {}", "2 topics match {}")
+    for letter, repeated, found in zip("abc", ("", "+", "*"), words, strict=True):
+        pattern = f"{prefix}\\.[a-c]{repeated}"  # another one is asked for at once
+        world.apply(source={"topicPattern": pattern})
+        until(partial(_says, world, found.format(pattern)), PATIENCE, found)
+        topics.create_named(f"{prefix}.{letter}")
+    assert world.conditions()["Connected"]["status"] == "True"
+
+
+def _says(world: World, words: str) -> bool:
+    return words in world.conditions().get("Connected", {}).get("message", "")
 
 
 def test_unreachable_brokers_are_named(world: World) -> None:
