@@ -3,9 +3,8 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from tests.cluster.control_plane import ControlPlane
 from tests.integration.controller.operator_process import OperatorProcess, running_operator
 from tests.integration.controller.speaking_pod import SpeakingPod, pod_that_says
 from tests.integration.controller.world import PATIENCE, World
-from tests.support.kubernetes import CONFIG_MAPS, DEPLOYMENTS, PODS, Api, Body
+from tests.support.kubernetes import CONFIG_MAPS, DEPLOYMENTS, PODS, Body
 from tests.support.topics import Topics
 from tests.support.waiting import until
 
@@ -163,31 +162,6 @@ def leaving(world: World) -> int:
 def asked(pod: SpeakingPod, more: int) -> None:
     before = len(pod.asked)
     until(lambda: len(pod.asked) >= before + more, PATIENCE, "that the pod is asked")
-
-
-def test_a_restarted_operator_goes_on_where_the_checkpoint_is(
-    api: Api, namespace: str, broker: HostBroker, topic: str, control_plane: ControlPlane, tmp_path: Path
-) -> None:
-    world = World(api, namespace)
-    world.servers = [broker.bootstrap]
-
-    @contextmanager
-    def serving(folder: str) -> Iterator[None]:
-        (tmp_path / folder).mkdir()
-        with running_operator(control_plane.kubeconfig, tmp_path / folder, HURRY, watchNamespaces=[namespace]):
-            yield
-
-    with ExitStack() as stack:
-        with serving("first"):
-            world.apply(source={"topics": [topic]}, scaling={"replicas": 2})
-            ats = [PartitionStatus(topic, number, 5, 5, 0, "Committed", timestamp=TIME) for number in range(2)]
-            both = [speaker(world, pod, at, stack) for pod, at in zip(world.pods(2), ats, strict=True)]
-            wait_offsets(world, topic, p0=5, p1=5)
-        both[0].commit(3)
-        both[1].commit(8)
-        with serving("second"):
-            wait_offsets(world, topic, p0=5, p1=8)
-    world.remove_triggers()
 
 
 def test_it_goes_with_its_trigger(connected_world: World, topic: str, speakers: list[Speaker]) -> None:

@@ -4,8 +4,6 @@ import datetime
 from functools import partial
 from typing import Any
 
-import pytest
-
 from kafkatrigger.api.pod_status import (
     CONSUMING,
     FAILURE_RATE_HIGH,
@@ -15,11 +13,9 @@ from kafkatrigger.api.pod_status import (
     PodStatus,
 )
 from tests.cluster.broker import HostBroker
-from tests.cluster.control_plane import ControlPlane
-from tests.integration.controller.operator_process import running_operator
 from tests.integration.controller.speaking_pod import pod_that_says
 from tests.integration.controller.world import PATIENCE, World
-from tests.support.kubernetes import DEPLOYMENTS, TRIGGERS, Api, RefusedError
+from tests.support.kubernetes import DEPLOYMENTS, TRIGGERS, RefusedError
 from tests.support.topics import Topics
 from tests.support.waiting import until
 
@@ -110,24 +106,6 @@ def test_blocked_keys_of_a_pod_that_is_ready(world: World) -> None:
         world.wait_gone("KeysBlocked")
         assert "blockedKeys" not in world.trigger()["status"]
         world.wait_event("Normal", "KeysReleased")
-
-
-def test_blocked_keys_stay_when_the_operator_does_not(
-    api: Api, namespace: str, control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    world = World(api, namespace)
-    with running_operator(control_plane.kubeconfig, tmp_path_factory.mktemp("first"), watchNamespaces=[namespace]):
-        world.apply()
-        (pod,) = world.pods(1)
-        with pod_that_says(consuming(blocked_keys=2)) as speaking:
-            world.set_pod(pod, ready=True, ip=speaking.address)
-            before = world.wait_condition("KeysBlocked", "True", "KeysBlocked")
-    with running_operator(control_plane.kubeconfig, tmp_path_factory.mktemp("second"), watchNamespaces=[namespace]):
-        world.apply(suspend=True)  # whatever makes it write the status: nobody answers any more
-        world.wait_condition("Suspended", "True", "Suspended")
-        assert world.conditions()["KeysBlocked"] == {**before, "observedGeneration": 2}
-        assert world.trigger()["status"]["blockedKeys"] == {"count": 2}
-    world.remove_triggers()
 
 
 def test_other_troubles_of_pods(world: World) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.cluster.control_plane import ControlPlane
 from tests.integration.controller.operator_process import OperatorProcess, running_operator
 from tests.integration.controller.world import World
-from tests.support.kubernetes import BUDGETS, CONFIG_MAPS, DEPLOYMENTS, TRIGGERS, Api, Body
+from tests.support.kubernetes import BUDGETS, CONFIG_MAPS, DEPLOYMENTS, TRIGGERS, Body
 from tests.support.waiting import until
 
 COLLECTIONS = (CONFIG_MAPS, DEPLOYMENTS, BUDGETS)
@@ -151,39 +151,6 @@ def test_nothing_is_written_when_nothing_changes(world: World) -> None:
     before = settled(world)
     time.sleep(ROUND)  # nothing is to happen, so there is nothing to wait for
     assert world.versions() == before
-
-
-def test_restarted_operator_writes_nothing(
-    api: Api, namespace: str, control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    world = World(api, namespace)
-    with running_operator(
-        control_plane.kubeconfig, tmp_path_factory.mktemp("first"), HURRY, watchNamespaces=[namespace]
-    ):
-        world.apply()
-        before = settled(world)
-    with running_operator(
-        control_plane.kubeconfig, tmp_path_factory.mktemp("second"), HURRY, watchNamespaces=[namespace]
-    ):
-        time.sleep(ROUND)  # nothing is to happen, so there is nothing to wait for
-        assert world.versions() == before
-    world.remove_triggers()
-
-
-def test_deletion_needs_no_operator(
-    api: Api, namespace: str, control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    world = World(api, namespace)
-    with running_operator(control_plane.kubeconfig, tmp_path_factory.mktemp("operator"), watchNamespaces=[namespace]):
-        world.apply()
-        world.pods(1)
-    bystander = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "bystander"}, "data": {}}
-    api.apply(world.path(CONFIG_MAPS, "bystander"), bystander)
-    world.delete()
-    for collection in COLLECTIONS:
-        world.wait_no_object(collection, "rul-consumer")
-    assert api.get(world.path(TRIGGERS, "rul")) is None
-    assert api.get(world.path(CONFIG_MAPS, "bystander"))
 
 
 def test_an_object_of_somebody_else_is_not_taken(world: World) -> None:
