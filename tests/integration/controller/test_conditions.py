@@ -4,6 +4,7 @@ import datetime
 from functools import partial
 from typing import Any
 
+from kafkatrigger.api.checkpoint import Mark
 from kafkatrigger.api.pod_status import (
     CONSUMING,
     FAILURE_RATE_HIGH,
@@ -13,9 +14,11 @@ from kafkatrigger.api.pod_status import (
     PodStatus,
 )
 from tests.cluster.broker import HostBroker
+from tests.integration.consumer.triggers import spec
 from tests.integration.controller.speaking_pod import pod_that_says
 from tests.integration.controller.world import PATIENCE, World
 from tests.support.kubernetes import DEPLOYMENTS, TRIGGERS, RefusedError
+from tests.support.pipeline import Pod as Consumer
 from tests.support.topics import Topics
 from tests.support.waiting import until
 
@@ -106,6 +109,27 @@ def test_blocked_keys_of_a_pod_that_is_ready(world: World) -> None:
         world.wait_gone("KeysBlocked")
         assert "blockedKeys" not in world.trigger()["status"]
         world.wait_event("Normal", "KeysReleased")
+
+
+def test_what_happened_to_a_log_is_an_event(connected_world: World, broker: HostBroker) -> None:
+    """What a consumer says of a real log, as the operator passes it on: the latest sentence of each pod, each once."""
+    world, topics = connected_world, Topics(broker.bootstrap)
+    topic = topics.create(1)
+    topics.produce(topic, [(b"k", b"{}")] * 40)
+    topics.delete_before(topic, 0, 25)
+    with Consumer(spec(broker, topic), checkpoint={topic: {"0": Mark(5)}}) as consumer:
+        said = consumer.wait(lambda now: now.log_change)
+        consumer.stop()
+    world.apply(source={"topics": [topic]})
+    (pod,) = world.pods(1)
+    with pod_that_says(said) as speaking:
+        world.set_pod(pod, ready=True, ip=speaking.address)
+        world.wait_event("Warning", "LogChanged")
+        assert world.event_texts("LogChanged") == [said.log_change]
+        assert "20 offsets are lost: continuing at 25" in said.log_change
+        said.log_change = f"{topic}-0: the topic was deleted and made anew"
+        world.set_pod(pod, ready=False, ip=speaking.address)  # so that it is asked at once
+        until(lambda: len(world.event_texts("LogChanged")) == 2, PATIENCE, "the other event")
 
 
 def test_other_troubles_of_pods(world: World) -> None:

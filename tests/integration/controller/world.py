@@ -164,10 +164,15 @@ class World:
 
     def events(self, name: str = "rul") -> list[tuple[str, str]]:
         """Type and reason of the events about a trigger."""
-        found = self.api.items(
-            f"{self.path(EVENTS)}?fieldSelector=involvedObject.kind=KafkaTrigger,involvedObject.name={name}"
-        )
-        return [(each["type"], each["reason"]) for each in found]
+        return [(each["type"], each["reason"]) for each in self._events(name)]
+
+    def event_texts(self, reason: str, name: str = "rul") -> list[str]:
+        """What the events of a reason say."""
+        return [each["message"] for each in self._events(name) if each["reason"] == reason]
+
+    def _events(self, name: str) -> list[Body]:
+        about = f"involvedObject.kind=KafkaTrigger,involvedObject.name={name}"
+        return self.api.items(f"{self.path(EVENTS)}?fieldSelector={about}")
 
     def wait_event(self, kind: str, reason: str, name: str = "rul") -> None:
         until(
