@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -20,7 +20,7 @@ from kafkatrigger.consumer.membership import Membership
 from kafkatrigger.consumer.offsets import Origin, Position, encode_metadata
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.starting_point import LOG_TRUNCATED, TOPIC_RECREATED
-from kafkatrigger.kafka import client, topics
+from kafkatrigger.kafka import client, log_offsets, topics
 
 log = logging.getLogger(__name__)
 
@@ -344,11 +344,10 @@ class Source:
 
     def _continue_in_range(self, partition: Partition) -> None:
         """The position is outside of the log: retention overtook it, the log lost its end, or it is another topic's."""
-        at = _at(partition)
         self._tick()
         try:
-            low, high = self._consumer.get_watermark_offsets(at, timeout=start.TIMEOUT)
-            topic_id = self._topic_ids([at]).get(partition.topic, b"")
+            low, high = self._ranges([partition])[partition]
+            topic_id = self._topic_ids([_at(partition)]).get(partition.topic, b"")
         except KafkaException as error:  # asked again when reading fails again
             self._on_error(error.args[0])
         else:
@@ -366,17 +365,24 @@ class Source:
     def look_for_recreated(self, now: float) -> None:
         """Begins anew with topics that are others by now, whether reading them failed or not."""
         news = self._identities.news({topic for topic, _ in self.partitions}, now)
-        for partition in list(self.partitions.values()):
+        others: list[Partition] = []
+        for partition in self.partitions.values():
             topic_id = news.get(partition.topic, b"")
             if not partition.origin.topic_id:  # of a topic that is just made not every broker knows
                 partition.origin = replace(partition.origin, topic_id=topic_id)
             elif is_another(partition.origin.topic_id, topic_id):
-                try:
-                    low, _ = self._consumer.get_watermark_offsets(_at(partition), timeout=start.TIMEOUT)
-                except KafkaException as error:  # the next answer says the same
-                    self._on_error(error.args[0])
-                else:
-                    self._seek(self._recreated(partition, low, topic_id))
+                others.append(partition)
+        try:
+            ranges = self._ranges(others)
+        except KafkaException as error:  # the next answer says the same
+            self._on_error(error.args[0])
+        else:
+            for partition, (low, _) in ranges.items():
+                self._seek(self._recreated(partition, low, news[partition.topic]))
+
+    def _ranges(self, partitions: Collection[Partition]) -> dict[Partition, tuple[int, int]]:
+        found = log_offsets.ranges(self._admin, map(_place, partitions), start.TIMEOUT)
+        return {partition: found[_place(partition)] for partition in partitions}
 
     def _recreated(self, partition: Partition, low: int, topic_id: bytes) -> Partition:
         self.log_changes.recreated(partition.name, low)
@@ -445,7 +451,9 @@ class Source:
             self._tick()
             try:
                 ids = self._topic_ids(assigned)
-                return start.resolve(consumer, assigned, self._policy, ids, self.log_changes, self._held_ids)
+                return start.resolve(
+                    consumer, self._admin, assigned, self._policy, ids, self.log_changes, self._held_ids
+                )
             except KafkaException as error:
                 log.warning("the start of %s is not known yet (%s)", _names(assigned), error.args[0].str())
                 self._on_error(error.args[0])

@@ -12,7 +12,6 @@ import msgspec
 from confluent_kafka import (
     ConsumerGroupState,
     ConsumerGroupTopicPartitions,
-    IsolationLevel,
     KafkaError,
     KafkaException,
     TopicCollection,
@@ -36,8 +35,10 @@ from kafkatrigger.api.moves import (
 )
 from kafkatrigger.api.start_policy import epoch_milliseconds
 from kafkatrigger.api.topic_pattern import matching
+from kafkatrigger.kafka import log_offsets
 from kafkatrigger.kafka.brokers import group_of
 from kafkatrigger.kafka.client import connection
+from kafkatrigger.kafka.log_offsets import Place
 from kafkatrigger.kafka.one_request import serve
 from kafkatrigger.kafka.topics import topic_id
 
@@ -46,9 +47,6 @@ TIMEOUT = 5.0
 
 _ABSENT = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_EXCEPTION)
 _NEW_NONCE = "then give spec.replay another nonce"
-
-Place = tuple[str, int]
-"""Topic and partition."""
 
 
 class ReplayRefusedError(Exception):
@@ -180,20 +178,12 @@ def _topic(name: str, answered: "Future[Any]") -> Topic:
 
 
 def _logs(admin: AdminClient, places: Collection[Place], start: str) -> dict[Place, Log]:
-    lows, ends = _offsets(admin, places, OffsetSpec.earliest()), _offsets(admin, places, OffsetSpec.latest())
+    ranges = log_offsets.ranges(admin, places, TIMEOUT)
     ats: dict[Place, int] = {}
     if start not in ("", "earliest", "latest"):
-        ats = _offsets(admin, places, OffsetSpec.for_timestamp(epoch_milliseconds(start)))
-    # Nothing of that time or later: brokers say -1.
-    return {place: Log(lows[place], ends[place], ats[place] if ats.get(place, -1) >= 0 else None) for place in places}
-
-
-def _offsets(admin: AdminClient, places: Iterable[Place], spec: OffsetSpec) -> dict[Place, int]:
-    asked = {TopicPartition(*place): spec for place in places}
-    if not asked:
-        return {}
-    answers = admin.list_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=TIMEOUT)
-    return {(each.topic, each.partition): found.result().offset for each, found in answers.items()}
+        since = OffsetSpec.for_timestamp(epoch_milliseconds(start))
+        ats = log_offsets.ask(admin, dict.fromkeys(places, since), TIMEOUT)
+    return {place: Log(*ranges[place], ats[place] if ats.get(place, -1) >= 0 else None) for place in places}
 
 
 def _committed(admin: AdminClient, group: str, places: Iterable[Place], is_left: bool) -> dict[Place, TopicPartition]:
@@ -253,7 +243,8 @@ def _refuse_another_log(topics: Mapping[str, Topic], moves: Iterable[Move]) -> N
 def _followed(admin: AdminClient, group: str, moves: tuple[Move, ...]) -> tuple[Move, ...]:
     """Where the group is now; the log may have become shorter than it was."""
     places = [(move.topic, move.partition) for move in moves]
-    ends, at = _offsets(admin, places, OffsetSpec.latest()), _committed(admin, group, places, is_left=False)
+    ends = log_offsets.ask(admin, dict.fromkeys(places, OffsetSpec.latest()), TIMEOUT)
+    at = _committed(admin, group, places, is_left=False)
     return tuple(
         msgspec.structs.replace(move, end=min(move.end, ends[place]), committed=_kept(at[place])[0])
         for move, place in zip(moves, places, strict=True)
