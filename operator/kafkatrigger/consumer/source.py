@@ -88,6 +88,7 @@ class Source:
         self._held_ids: dict[str, bytes] = {}
         """Of topics whose partitions it had before."""
         self._unsupported = False
+        self._closing = False
         self._under_way: dict[Partition, tuple[Position, float]] = {}
         """Commits that are not answered, and until when another one waits for that."""
         self.partitions: dict[tuple[str, int], Partition] = {}
@@ -319,6 +320,7 @@ class Source:
 
     def close(self) -> None:
         """Leaves the group. What was not committed is read again by the next owner."""
+        self._closing = True
         self._consumer.close()
 
     def report(self, message: Message) -> None:
@@ -430,6 +432,8 @@ class Source:
             self._on_error(error)
 
     def _assigned(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
+        if self._closing:  # it is given back at once, and a client that closes gets no answer about where it starts
+            return
         self.rebalances += 1
         fresh = self._starts(consumer, assigned) if assigned else []
         positions = [TopicPartition(each.topic, each.number, each.end) for each in fresh]
