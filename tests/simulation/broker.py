@@ -1,7 +1,7 @@
 """Brokers in memory: source topics, the group and its commits, topics that are written to; and the clients of them."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -56,6 +56,10 @@ class Broker:
         log.messages.append((offset, key, plan.encode()))
         log.end = offset + 1
         self.history.appended((*place, offset), key, plan)
+
+    def ranges(self, _admin: object, places: Iterable[Place], _timeout: float) -> dict[Place, tuple[int, int]]:
+        """What an admin client would be told."""
+        return {place: (0, self.logs[place].end) for place in places}
 
     def owns(self, member: "GroupConsumer", place: Place) -> bool:
         """One that was not told yet of a loss is fenced, even if the partition came back to it meanwhile."""

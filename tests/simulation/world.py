@@ -34,7 +34,7 @@ from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.ports import Ports
 from kafkatrigger.consumer.source import Source
 from kafkatrigger.consumer.start import Policy
-from kafkatrigger.kafka import topics
+from kafkatrigger.kafka import log_offsets, topics
 from tests.simulation.broker import DEAD_LETTERS, RESPONSES, Broker, GroupConsumer, Killed, Produced, Producer, Reader
 from tests.simulation.clock import Clock
 from tests.simulation.history import LARGE, BrokenPromiseError, History
@@ -257,6 +257,7 @@ class World:
                 mock.patch.object(source, "AdminClient", _nothing),
                 mock.patch.object(source, "Membership", _nothing),
                 mock.patch.object(topics, "ask_ids", lambda *_: {}),
+                mock.patch.object(log_offsets, "ranges", self.broker.ranges),
                 mock.patch.object(rereading, "Consumer", lambda _: Reader(self.broker, self._current.port)),
                 mock.patch.object(at_least_once, "Producer", self._producer),
                 mock.patch.object(exactly_once, "Producer", self._producer),

@@ -39,7 +39,7 @@ class Pod:
         name: str | None = None,
         functions: Path = FUNCTIONS,
         memory_limit: int | None = None,
-        checkpoint: Checkpoint | None = None,
+        checkpoint: Checkpoint | msgspec.Raw | None = None,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="kafkatrigger-pod-"))
         parsed = KafkaTriggerSpec.model_validate(spec)
@@ -47,7 +47,7 @@ class Pod:
         (self.folder / "consumer.json").write_bytes(msgspec.json.encode(self.config))
         self.checkpoint = self.folder / "checkpoint"
         self.checkpoint.mkdir()
-        (self.checkpoint / "0.json").write_bytes(msgspec.json.encode(checkpoint or {}))
+        self.remember({} if checkpoint is None else checkpoint)
         self._environment = {
             **os.environ,
             "PYTHONPATH": f"{SOURCES}{os.pathsep}{functions}",
@@ -60,6 +60,10 @@ class Pod:
         (self._port,) = free_ports(1)
         self.runtime = self._runtime()
         self.consumer = self._consumer()
+
+    def remember(self, checkpoint: Checkpoint | msgspec.Raw) -> None:
+        """The operator's words, or what somebody else made of them."""
+        (self.checkpoint / "0.json").write_bytes(msgspec.json.encode(checkpoint))
 
     def _runtime(self) -> subprocess.Popen[bytes]:
         limit = ["--memory-limit", str(self._memory_limit)] if self._memory_limit else []

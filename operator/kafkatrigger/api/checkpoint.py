@@ -8,6 +8,7 @@ A consumer reads it when it is assigned a partition of which the group has no co
 """
 
 from pathlib import Path
+from typing import AnyStr
 
 import msgspec
 
@@ -33,6 +34,11 @@ class Mark(msgspec.Struct, array_like=True, frozen=True):
 
 Checkpoint = dict[str, dict[str, Mark]]
 """Topic -> partition number as text -> mark. Where it is not empty, it has all partitions that the trigger knew."""
+
+
+def is_another(recorded: AnyStr, topic_id: AnyStr) -> bool:
+    """Whether the topic was deleted and made again since its id was recorded; nobody knows where either is empty."""
+    return bool(recorded and topic_id) and recorded != topic_id
 
 
 def load(folder: Path = CHECKPOINT_PATH) -> Checkpoint:

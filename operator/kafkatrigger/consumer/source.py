@@ -2,13 +2,14 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
+from kafkatrigger.api.checkpoint import is_another
 from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.topic_pattern import matching
 from kafkatrigger.consumer import offsets, start
@@ -20,8 +21,8 @@ from kafkatrigger.consumer.membership import Membership
 from kafkatrigger.consumer.offsets import Origin
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.runs import Run, runs
-from kafkatrigger.consumer.starting_point import LOG_TRUNCATED, TOPIC_RECREATED, is_another
-from kafkatrigger.kafka import client, topics
+from kafkatrigger.consumer.starting_point import LOG_TRUNCATED, TOPIC_RECREATED
+from kafkatrigger.kafka import client, log_offsets, topics
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class Source:
         self._held_ids: dict[str, bytes] = {}
         """Of topics whose partitions it had before."""
         self._unsupported = False
+        self._closing = False
         self.partitions: dict[tuple[str, int], Partition] = {}
         self._commits = Commits(self.partitions)
         self.joined = False
@@ -241,6 +243,7 @@ class Source:
 
     def close(self) -> None:
         """Leaves the group. What was not committed is read again by the next owner."""
+        self._closing = True
         self._consumer.close()
 
     def report(self, message: Message) -> None:
@@ -266,15 +269,14 @@ class Source:
 
     def _continue_in_range(self, partition: Partition) -> None:
         """The position is outside of the log: retention overtook it, the log lost its end, or it is another topic's."""
-        at = _at(partition)
         self._tick()
         try:
-            low, high = self._consumer.get_watermark_offsets(at, timeout=start.TIMEOUT)
-            topic_id = self._topic_ids([at]).get(partition.topic, b"")
+            low, high = self._ranges([partition])[partition]
+            topic_id = self._topic_ids([_at(partition)]).get(partition.topic, b"")
         except KafkaException as error:  # asked again when reading fails again
             self._on_error(error.args[0])
         else:
-            if is_another(partition.origin.topic_id.hex(), topic_id.hex()):
+            if is_another(partition.origin.topic_id, topic_id):
                 partition = self._recreated(partition, low, topic_id)
             elif partition.origin.topic_id and not topic_id:
                 log.warning("nobody tells the id of the topic %s: it is asked for again", partition.topic)
@@ -288,17 +290,24 @@ class Source:
     def look_for_recreated(self, now: float) -> None:
         """Begins anew with topics that are others by now, whether reading them failed or not."""
         news = self._identities.news({topic for topic, _ in self.partitions}, now)
-        for partition in list(self.partitions.values()):
+        others: list[Partition] = []
+        for partition in self.partitions.values():
             topic_id = news.get(partition.topic, b"")
             if not partition.origin.topic_id:  # of a topic that is just made not every broker knows
                 partition.origin = replace(partition.origin, topic_id=topic_id)
-            elif is_another(partition.origin.topic_id.hex(), topic_id.hex()):
-                try:
-                    low, _ = self._consumer.get_watermark_offsets(_at(partition), timeout=start.TIMEOUT)
-                except KafkaException as error:  # the next answer says the same
-                    self._on_error(error.args[0])
-                else:
-                    self._seek(self._recreated(partition, low, topic_id))
+            elif is_another(partition.origin.topic_id, topic_id):
+                others.append(partition)
+        try:
+            ranges = self._ranges(others)
+        except KafkaException as error:  # the next answer says the same
+            self._on_error(error.args[0])
+        else:
+            for partition, (low, _) in ranges.items():
+                self._seek(self._recreated(partition, low, news[partition.topic]))
+
+    def _ranges(self, partitions: Collection[Partition]) -> dict[Partition, tuple[int, int]]:
+        found = log_offsets.ranges(self._admin, map(_place, partitions), start.TIMEOUT)
+        return {partition: found[_place(partition)] for partition in partitions}
 
     def _recreated(self, partition: Partition, low: int, topic_id: bytes) -> Partition:
         self.log_changes.recreated(partition.name, low)
@@ -346,6 +355,8 @@ class Source:
             self._on_error(error)
 
     def _assigned(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
+        if self._closing:  # it is given back at once, and a client that closes gets no answer about where it starts
+            return
         self.rebalances += 1
         fresh = self._starts(consumer, assigned) if assigned else []
         positions = [TopicPartition(each.topic, each.number, each.end) for each in fresh]
@@ -367,7 +378,9 @@ class Source:
             self._tick()
             try:
                 ids = self._topic_ids(assigned)
-                return start.resolve(consumer, assigned, self._policy, ids, self.log_changes, self._held_ids)
+                return start.resolve(
+                    consumer, self._admin, assigned, self._policy, ids, self.log_changes, self._held_ids
+                )
             except KafkaException as error:
                 log.warning("the start of %s is not known yet (%s)", _names(assigned), error.args[0].str())
                 self._on_error(error.args[0])

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import msgspec
 from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 from msgspec.structs import replace
 
 from kafkatrigger.api import checkpoint
-from kafkatrigger.api.checkpoint import CHECKPOINT_PATH, Checkpoint
+from kafkatrigger.api.checkpoint import CHECKPOINT_PATH, Checkpoint, is_another
 from kafkatrigger.api.start_policy import StartPolicy
 from kafkatrigger.consumer import offsets
 from kafkatrigger.consumer.log_changes import LogChanges
@@ -33,13 +34,17 @@ from kafkatrigger.consumer.starting_point import (
     Facts,
     StartingPoint,
     decide,
-    is_another,
 )
+from kafkatrigger.kafka import log_offsets
+from kafkatrigger.kafka.log_offsets import Place
 
 log = logging.getLogger(__name__)
 
 TIMEOUT = 10.0
 """Seconds for each question to the brokers."""
+
+Ranges = Mapping[Place, tuple[int, int]]
+"""The first offset that a log has, and its end for readers of committed transactions."""
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -56,6 +61,7 @@ class Policy(msgspec.Struct, frozen=True):
 
 def resolve(
     consumer: Consumer,
+    admin: AdminClient,
     assigned: Iterable[TopicPartition],
     policy: Policy,
     topic_ids: Mapping[str, bytes],
@@ -70,17 +76,20 @@ def resolve(
     known: list[Partition] = []
     unknown: list[TopicPartition] = []
     points: list[tuple[TopicPartition, StartingPoint]] = []
-    for each in checked(consumer.committed(list(assigned), timeout=TIMEOUT)):
+    found = checked(consumer.committed(list(assigned), timeout=TIMEOUT))
+    doubted = [_place(each) for each in found if _is_doubted(each, topic_ids)]
+    ranges = log_offsets.ranges(admin, doubted, TIMEOUT)
+    for each in found:
         topic_id = topic_ids.get(each.topic, b"")
         if each.offset < 0:
             unknown.append(each)
-        elif is_another(decode_metadata(each.offset, each.metadata)[0].topic_id.hex(), topic_id.hex()):
-            points.append((each, StartingPoint(TOPIC_RECREATED, _range(consumer, each)[0])))
-        elif (end := _end_before(consumer, each)) is not None:
+        elif is_another(decode_metadata(each.offset, each.metadata)[0].topic_id, topic_id):
+            points.append((each, StartingPoint(TOPIC_RECREATED, ranges[_place(each)][0])))
+        elif (end := _end_before(each, ranges)) is not None:
             points.append((each, StartingPoint(LOG_TRUNCATED, min(each.offset, end))))
         else:
             known.append(_committed(each, policy, topic_id))
-    points += _decided(consumer, unknown, policy, topic_ids, held_ids)
+    points += _decided(admin, unknown, ranges, policy, topic_ids, held_ids)
     fresh = [_begun(each, point, policy, topic_ids) for each, point in points]
     if fresh:
         checked(consumer.commit(offsets=[start_commit(each) for each in fresh], asynchronous=False))
@@ -108,7 +117,15 @@ def start_commit(partition: Partition) -> TopicPartition:
     return TopicPartition(partition.topic, partition.number, partition.end, metadata)
 
 
-def _end_before(consumer: Consumer, at: TopicPartition) -> int | None:
+def _is_doubted(at: TopicPartition, topic_ids: Mapping[str, bytes]) -> bool:
+    """Whether what is committed does not say all: what the log has is asked for."""
+    if at.offset < 0:
+        return True
+    origin, position = decode_metadata(at.offset, at.metadata)
+    return bool(position.open) or is_another(origin.topic_id, topic_ids.get(at.topic, b""))
+
+
+def _end_before(at: TopicPartition, ranges: Ranges) -> int | None:
     """The log's end, if it is not as far as the commit knows the messages to be terminal: others have come in their place.
 
     A position beyond the end shows when it is read. One below it, at a message that was open, does not.
@@ -116,13 +133,14 @@ def _end_before(consumer: Consumer, at: TopicPartition) -> int | None:
     position = decode_metadata(at.offset, at.metadata)[1]
     if not position.open:
         return None
-    end = _range(consumer, at)[1]
+    end = ranges[_place(at)][1]
     return end if end < position.bound else None
 
 
 def _decided(
-    consumer: Consumer,
+    admin: AdminClient,
     unknown: list[TopicPartition],
+    ranges: Ranges,
     policy: Policy,
     topic_ids: Mapping[str, bytes],
     held_ids: Mapping[str, bytes],
@@ -131,16 +149,15 @@ def _decided(
     if not unknown:
         return []
     recorded = _load(policy.checkpoint)
-    points = [decide(_facts(consumer, each, policy, topic_ids, held_ids, recorded), policy.start) for each in unknown]
-    asked = [
-        TopicPartition(each.topic, each.partition, point.timestamp)
+    points = [decide(_facts(each, ranges, policy, topic_ids, held_ids, recorded), policy.start) for each in unknown]
+    asked = {
+        _place(each): OffsetSpec.for_timestamp(point.timestamp)
         for each, point in zip(unknown, points, strict=True)
         if point.timestamp is not None
-    ]
-    found = checked(consumer.offsets_for_times(asked, timeout=TIMEOUT)) if asked else []
-    by_time = {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
+    }
+    by_time = {place: at for place, at in log_offsets.ask(admin, asked, TIMEOUT).items() if at >= 0}
     return [
-        (each, replace(point, offset=by_time.get((each.topic, each.partition), point.offset)))
+        (each, replace(point, offset=by_time.get(_place(each), point.offset)))
         for each, point in zip(unknown, points, strict=True)
     ]
 
@@ -155,14 +172,14 @@ def _load(folder: Path) -> Checkpoint:
 
 
 def _facts(
-    consumer: Consumer,
     of: TopicPartition,
+    ranges: Ranges,
     policy: Policy,
     topic_ids: Mapping[str, bytes],
     held_ids: Mapping[str, bytes],
     recorded: Checkpoint,
 ) -> Facts:
-    low, high = _range(consumer, of)
+    low, high = ranges[_place(of)]
     mark = recorded.get(of.topic, {}).get(str(of.partition))
     return Facts(
         topic=of.topic,
@@ -177,9 +194,8 @@ def _facts(
     )
 
 
-def _range(consumer: Consumer, of: TopicPartition) -> tuple[int, int]:
-    low, high = consumer.get_watermark_offsets(of, timeout=TIMEOUT)
-    return low, high
+def _place(of: TopicPartition) -> Place:
+    return of.topic, of.partition
 
 
 def _begun(of: TopicPartition, point: StartingPoint, policy: Policy, topic_ids: Mapping[str, bytes]) -> Partition:

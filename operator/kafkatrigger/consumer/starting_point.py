@@ -2,7 +2,7 @@
 
 import msgspec
 
-from kafkatrigger.api.checkpoint import Mark
+from kafkatrigger.api.checkpoint import Mark, is_another
 from kafkatrigger.api.start_policy import StartPolicy
 
 TOPIC_RECREATED = "TopicRecreated"
@@ -65,8 +65,3 @@ def _by_policy(facts: Facts, policy: StartPolicy) -> StartingPoint:
     if timestamp is None and policy.initial == "earliest":
         return StartingPoint(reason, facts.low)
     return StartingPoint(reason, facts.high, timestamp)
-
-
-def is_another(recorded: str, topic_id: str) -> bool:
-    """Whether the topic was deleted and made again since its id was recorded; nobody knows where either is empty."""
-    return bool(recorded and topic_id) and recorded != topic_id

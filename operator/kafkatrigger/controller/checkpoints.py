@@ -6,7 +6,7 @@ from zlib import crc32
 
 import msgspec
 
-from kafkatrigger.api.checkpoint import CHUNKS, Checkpoint, Mark
+from kafkatrigger.api.checkpoint import CHUNKS, Checkpoint, Mark, is_another
 from kafkatrigger.api.configure import redrive_topic
 from kafkatrigger.api.topic_pattern import matching
 from kafkatrigger.controller.cache import Body, Trigger
@@ -72,7 +72,7 @@ def merge(
     ids = {topic.name: topic.topic_id for topic in found}
     merged = {topic: dict(marks) for topic, marks in before.items() if topic in consumed}
     for topic, partition, mark in _marks(reports):
-        if topic in consumed and not _differ(mark.topic_id, ids.get(topic, "")):
+        if topic in consumed and not is_another(mark.topic_id, ids.get(topic, "")):
             marks = merged.setdefault(topic, {})
             marks[partition] = _later(marks.get(partition), mark)
     return merged
@@ -146,16 +146,12 @@ def _marks(reports: Iterable[Report]) -> Iterator[tuple[str, str, Mark]]:
 
 def _later(before: Mark | None, found: Mark) -> Mark:
     """What a pod said a while ago takes nothing back, but a topic that was made anew begins anew."""
-    if before is None or _differ(before.topic_id, found.topic_id):
+    if before is None or is_another(before.topic_id, found.topic_id):
         return found
     if found.offset < before.offset:
         return before
     known = before.timestamp if found.timestamp is None else found.timestamp
     return Mark(found.offset, known, found.topic_id or before.topic_id)
-
-
-def _differ(one: str, other: str) -> bool:
-    return bool(one and other) and one != other
 
 
 def _split(marks: Checkpoint, chunks: int) -> list[Checkpoint]:

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from kafkatrigger.api.moves import Group
 from kafkatrigger.api.resources import API_VERSION, KIND
 from kafkatrigger.api.validation import Accepted, Refused
 from kafkatrigger.controller.cache import Cache, Key, Trigger
@@ -18,7 +19,7 @@ from kafkatrigger.controller.cluster import Body, Cluster, ClusterError
 from kafkatrigger.controller.events import Notice, Recorder
 from kafkatrigger.controller.monitor import Monitor
 from kafkatrigger.controller.names import FINALIZER, consumer_name
-from kafkatrigger.kafka.group_offsets import Group, servers
+from kafkatrigger.kafka.brokers import group_of
 
 GroupMonitor = Monitor[Key, Group, str]
 
@@ -66,7 +67,7 @@ class Finalizers:
         if not holds or isinstance(accepted, Refused):
             await self._release(trigger, _unknown(accepted) if isinstance(accepted, Refused) else None)
             return
-        group = Group(servers(trigger.key.namespace, accepted.config.bootstrap_servers), accepted.config.group_id)
+        group = group_of(accepted.config)
         obstacle = await self._obstacle(trigger, group)
         left = self._ends.setdefault(trigger.key, time.monotonic() + PATIENCE) - time.monotonic()
         if obstacle and left > 0:
@@ -75,7 +76,7 @@ class Finalizers:
             await self._release(trigger, _still_there(group, obstacle))
         else:
             await self._forget_progress(trigger)
-            await self._release(trigger, Notice("Normal", "GroupDeleted", f"the group {group.group_id} was deleted"))
+            await self._release(trigger, Notice("Normal", "GroupDeleted", f"the group {group.name} was deleted"))
 
     def forget(self, key: Key) -> None:
         """The trigger is gone."""
@@ -145,10 +146,10 @@ def _unknown(refused: Refused) -> Notice:
 
 
 def _still_there(group: Group, obstacle: str) -> Notice:
-    where = ",".join(group.where.servers)
+    where = ",".join(group.servers)
     return Notice(
         "Warning",
         "GroupNotDeleted",
-        f"the consumer group {group.group_id} is still there ({obstacle}): delete it with "
-        f"`kafka-consumer-groups.sh --bootstrap-server {where} --delete --group {group.group_id}`",
+        f"the consumer group {group.name} is still there ({obstacle}): delete it with "
+        f"`kafka-consumer-groups.sh --bootstrap-server {where} --delete --group {group.name}`",
     )

@@ -9,7 +9,7 @@ from typing import Any
 from prometheus_client import start_http_server
 
 from kafkatrigger.api import logs
-from kafkatrigger.api.moves import Answer, Errand
+from kafkatrigger.api.moves import Answer, Errand, Group
 from kafkatrigger.api.resources import KIND
 from kafkatrigger.controller import errands, expiry, finalizers, pod_reader
 from kafkatrigger.controller.cache import Body, Cache, Key
@@ -28,7 +28,7 @@ from kafkatrigger.controller.settings import Settings
 from kafkatrigger.controller.witnesses import PodMonitor, Witnesses
 from kafkatrigger.kafka import group_offsets
 from kafkatrigger.kafka.brokers import IDLE, Brokers, Target
-from kafkatrigger.kafka.group_offsets import Group, Servers
+from kafkatrigger.kafka.group_offsets import Servers
 
 BROKER_THREADS = 8
 POD_THREADS = 8

@@ -216,7 +216,7 @@ class Reconciler:
         self, trigger: Trigger, accepted: Accepted, ruling: Verdict, hold: Hold, problem: Verdict | None
     ) -> Observation:
         spec, config = accepted.spec, accepted.config
-        question = target(trigger.key.namespace, config.bootstrap_servers, config.topics)
+        question = target(trigger.key.namespace, config.bootstrap_servers, config.topics, config.topic_pattern)
         connection = self._monitors.brokers.watch(trigger.key, (question,)).get(question)
         workload = self._workload(trigger)
         answers = self._witnesses.watch(trigger.key, workload)

@@ -100,7 +100,15 @@ def _connected(seen: Observation, before: Verdict | None) -> Verdict:
     if finding.refused:
         topic, words = finding.refused[0]
         return no("TopicRefused", f"{servers} refuses to describe the topic {topic}: {words}")
-    return yes("Connected", f"{servers} answers and the source topics exist")
+    return yes("Connected", f"{servers} answers and {_found(seen.topic_pattern, finding.matching)}")
+
+
+def _found(pattern: str, matching: int) -> str:
+    if not pattern:
+        return "the source topics exist"
+    if not matching:
+        return f"no topic matches {pattern} yet: those that are made later are found"
+    return f"{matching} topics match {pattern}" if matching > 1 else f"1 topic matches {pattern}"
 
 
 def _topics_text(topics: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Do the brokers answer, and do these topics exist: the operator's check, with few clients for many triggers.
+"""Do the brokers answer, and which of a trigger's topics exist: the operator's check, with few clients for many triggers.
 
 An admin client costs four threads and open connections, so clients are shared by all triggers of the same brokers, at
 most `limit` live, and those that nobody used for a while are closed. The operator's clients take no tuning options of a
@@ -20,6 +20,7 @@ from confluent_kafka.admin import AdminClient, TopicDescription
 
 from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.moves import Group
+from kafkatrigger.api.topic_pattern import matching
 from kafkatrigger.kafka.client import connection
 from kafkatrigger.kafka.topics import topic_id
 
@@ -41,6 +42,8 @@ class Target:
 
     servers: tuple[str, ...]
     topics: tuple[str, ...]
+    pattern: str = ""
+    """Instead of topics."""
     namespace: str = ""
     """Set where a server's host is a name of one label, which means something else in each namespace."""
 
@@ -66,7 +69,9 @@ class Finding:
     refused: tuple[tuple[str, str], ...] = ()
     """Topics that exist and may not be read, with the broker's words."""
     topics: tuple[FoundTopic, ...] = ()
-    """Topics that exist, by name; none where nobody answered."""
+    """Of the topics that were named, those that exist, by name; none where nobody answered."""
+    matching: int = 0
+    """Topics that match the pattern. That none does is no fault."""
 
     @property
     def healthy(self) -> bool:
@@ -81,9 +86,9 @@ class _Client:
     used: float = field(default_factory=time.monotonic)
 
 
-def target(namespace: str, servers: list[str], topics: list[str]) -> Target:
+def target(namespace: str, servers: list[str], topics: list[str], pattern: str = "") -> Target:
     """The question of a trigger, equal for triggers that need the same."""
-    return Target(tuple(sorted(servers)), tuple(sorted(topics)), where_it_matters(namespace, servers))
+    return Target(tuple(sorted(servers)), tuple(sorted(topics)), pattern, where_it_matters(namespace, servers))
 
 
 def where_it_matters(namespace: str, servers: Iterable[str]) -> str:
@@ -109,7 +114,7 @@ class Brokers:
     def check(self, target: Target) -> Finding:
         """Asks the brokers; takes about the timeout at most, and never raises for what brokers do."""
         with self._client(target.servers, target.namespace) as client:
-            return self._ask(client, target)
+            return self._match(client, target.pattern) if target.pattern else self._ask(client, target.topics)
 
     @contextmanager
     def admin(self, servers: tuple[str, ...], namespace: str) -> Iterator[AdminClient]:
@@ -160,14 +165,21 @@ class Brokers:
             excess = max(0, len(self._clients) - self._limit)
             return client, [self._clients.pop(key) for key in unused[:excess]]
 
-    def _ask(self, client: _Client, target: Target) -> Finding:
-        futures = self._questions(client.admin, target)
+    def _match(self, client: _Client, pattern: str) -> Finding:
+        try:
+            return Finding(matching=len(matching(pattern, client.admin.list_topics(timeout=self._timeout).topics)))
+        except KafkaException as error:
+            return Finding(unreachable=_words(client, error.args[0]))
+
+    def _ask(self, client: _Client, topics: Iterable[str]) -> Finding:
+        futures: Mapping[str, Future[TopicDescription]] = client.admin.describe_topics(
+            TopicCollection(list(topics)), request_timeout=self._timeout
+        )
         found, missing, refused = [], [], []
         for topic, future in futures.items():
             try:
                 described = self.result(future)
-                if isinstance(described, TopicDescription):
-                    found.append(FoundTopic(topic, len(described.partitions), topic_id(described).hex()))
+                found.append(FoundTopic(topic, len(described.partitions), topic_id(described).hex()))
             except KafkaException as error:
                 reason: KafkaError = error.args[0]
                 if reason.code() in _ABSENT:
@@ -180,15 +192,6 @@ class Brokers:
                 return Finding(unreachable="no answer in time")
         by_name = tuple(sorted(found, key=lambda each: each.name))
         return Finding(missing=tuple(sorted(missing)), refused=tuple(sorted(refused)), topics=by_name)
-
-    def _questions(self, admin: AdminClient, target: Target) -> Mapping[str, Future[Any]]:
-        """Where no topic is named, as with a pattern, whether the brokers answer is all there is to ask."""
-        if not target.topics:
-            return {"": admin.describe_cluster(request_timeout=self._timeout)}
-        answers: Mapping[str, Future[Any]] = admin.describe_topics(
-            TopicCollection(list(target.topics)), request_timeout=self._timeout
-        )
-        return answers
 
 
 def _qualified(servers: tuple[str, ...], namespace: str) -> tuple[str, ...]:

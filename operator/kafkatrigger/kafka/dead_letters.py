@@ -4,18 +4,15 @@
 output. The command line runs it where the brokers can be reached and their credentials are: in a consumer's container.
 """
 
-import argparse
 import heapq
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from pathlib import Path
 
 import msgspec
 from confluent_kafka import KafkaException, Message
 
-from kafkatrigger.api import logs
-from kafkatrigger.api.consumer_config import CONFIG_PATH, ConsumerConfig
+from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.dead_letters import (
     LONGEST_KEY,
     LONGEST_LIST,
@@ -33,6 +30,7 @@ from kafkatrigger.api.selection import parse_id
 from kafkatrigger.kafka.client import connection
 from kafkatrigger.kafka.copies import RedriveError
 from kafkatrigger.kafka.letters import headers_of, letter
+from kafkatrigger.kafka.one_request import serve
 from kafkatrigger.kafka.reading import Reader, ReadError
 from kafkatrigger.kafka.redrive import marks, redrive
 from kafkatrigger.kafka.reorder import Report
@@ -140,24 +138,11 @@ def _whole(reader: Reader, target: Target, message: Message, longest: int | None
 
 def main() -> None:
     """One request from standard input, its answer to standard output, progress to standard error."""
-    parser = argparse.ArgumentParser(prog="kafkatrigger.kafka.dead_letters", description=main.__doc__)
-    parser.add_argument(
-        "--config", type=Path, default=Path(CONFIG_PATH), help="the consumer's configuration (default: %(default)s)"
-    )
-    path: Path = parser.parse_args().config
-    logs.configure()
-    sys.stdout.buffer.write(msgspec.json.encode(_from_line(path, sys.stdin.buffer.readline())) + b"\n")
+    asks = "request", msgspec.json.Decoder(Request)
+    serve("kafkatrigger.kafka.dead_letters", main.__doc__, asks, _answered, lambda why: Answer(error=why))
 
 
-def _from_line(path: Path, line: bytes) -> Answer:
-    try:
-        request = msgspec.json.decode(line, type=Request)
-    except msgspec.DecodeError as error:
-        return Answer(error=f"this is no request ({error}): do the command and the consumer have the same version?")
-    try:
-        config = msgspec.json.decode(path.read_bytes(), type=ConsumerConfig)
-    except (OSError, msgspec.DecodeError) as error:
-        return Answer(error=f"the configuration {path} cannot be used: {error}")
+def _answered(config: ConsumerConfig, request: Request) -> Answer:
     return answer(target_of(config), request, _report)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import ConfigEntry, ConfigResource, DescribeClusterResult, ResourceType
 
+from kafkatrigger.api.moves import Group
 from kafkatrigger.kafka.brokers import Brokers, where_it_matters
 
 REQUEST_TIMEOUT = 5.0
@@ -22,14 +23,6 @@ class Servers:
 
     servers: tuple[str, ...]
     namespace: str = ""
-
-
-@dataclass(frozen=True)
-class Group:
-    """A consumer group of these brokers."""
-
-    where: Servers
-    group_id: str
 
 
 def servers(namespace: str, addresses: list[str]) -> Servers:
@@ -54,10 +47,8 @@ def retention(brokers: Brokers, where: Servers) -> float | None:
 def delete(brokers: Brokers, group: Group) -> str:
     """Deletes the group with its offsets; why that was not possible, or nothing when it is gone."""
     try:
-        with brokers.admin(group.where.servers, group.where.namespace) as admin:
-            brokers.result(
-                admin.delete_consumer_groups([group.group_id], request_timeout=REQUEST_TIMEOUT)[group.group_id]
-            )
+        with brokers.admin(group.servers, group.namespace) as admin:
+            brokers.result(admin.delete_consumer_groups([group.name], request_timeout=REQUEST_TIMEOUT)[group.name])
     except TimeoutError:
         return "no answer in time"
     except KafkaException as error:

@@ -4,9 +4,10 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import zip_longest
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from kafkatrigger.kafka import log_offsets
 from kafkatrigger.kafka.client import Configuration
 
 Ranges = Mapping[int, tuple[int, int]]
@@ -78,14 +79,9 @@ class Reader:
         return {number: (starts[number], ends[number]) for number in partitions}
 
     def _offsets(self, topic: str, partitions: Sequence[int], which: OffsetSpec) -> dict[int, int]:
-        if not partitions:
-            return {}
-        question = {TopicPartition(topic, number): which for number in partitions}
-        answers = self.admin.list_offsets(
-            question, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=self._patience
-        )
         try:
-            return {where.partition: answer.result().offset for where, answer in answers.items()}
+            found = log_offsets.ask(self.admin, {(topic, number): which for number in partitions}, self._patience)
+            return {number: offset for (_, number), offset in found.items()}
         except KafkaException as error:
             raise ReadError(f"the topic {topic} cannot be read: {error.args[0].str()}") from None
 

@@ -4,18 +4,14 @@
 nothing. The command line runs it where the brokers can be reached and their credentials are: in a consumer's container.
 """
 
-import argparse
-import sys
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 from confluent_kafka import (
     ConsumerGroupState,
     ConsumerGroupTopicPartitions,
-    IsolationLevel,
     KafkaError,
     KafkaException,
     TopicCollection,
@@ -23,8 +19,8 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from kafkatrigger.api import commit_metadata, logs
-from kafkatrigger.api.consumer_config import CONFIG_PATH, ConsumerConfig
+from kafkatrigger.api import commit_metadata
+from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.moves import (
     MOST_PARTITIONS,
     Answer,
@@ -39,8 +35,11 @@ from kafkatrigger.api.moves import (
 )
 from kafkatrigger.api.start_policy import epoch_milliseconds
 from kafkatrigger.api.topic_pattern import matching
+from kafkatrigger.kafka import log_offsets
 from kafkatrigger.kafka.brokers import group_of
 from kafkatrigger.kafka.client import connection
+from kafkatrigger.kafka.log_offsets import Place
+from kafkatrigger.kafka.one_request import serve
 from kafkatrigger.kafka.topics import topic_id
 
 TIMEOUT = 5.0
@@ -48,9 +47,6 @@ TIMEOUT = 5.0
 
 _ABSENT = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_EXCEPTION)
 _NEW_NONCE = "then give spec.replay another nonce"
-
-Place = tuple[str, int]
-"""Topic and partition."""
 
 
 class ReplayRefusedError(Exception):
@@ -182,20 +178,12 @@ def _topic(name: str, answered: "Future[Any]") -> Topic:
 
 
 def _logs(admin: AdminClient, places: Collection[Place], start: str) -> dict[Place, Log]:
-    lows, ends = _offsets(admin, places, OffsetSpec.earliest()), _offsets(admin, places, OffsetSpec.latest())
+    ranges = log_offsets.ranges(admin, places, TIMEOUT)
     ats: dict[Place, int] = {}
     if start not in ("", "earliest", "latest"):
-        ats = _offsets(admin, places, OffsetSpec.for_timestamp(epoch_milliseconds(start)))
-    # Nothing of that time or later: brokers say -1.
-    return {place: Log(lows[place], ends[place], ats[place] if ats.get(place, -1) >= 0 else None) for place in places}
-
-
-def _offsets(admin: AdminClient, places: Iterable[Place], spec: OffsetSpec) -> dict[Place, int]:
-    asked = {TopicPartition(*place): spec for place in places}
-    if not asked:
-        return {}
-    answers = admin.list_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=TIMEOUT)
-    return {(each.topic, each.partition): found.result().offset for each, found in answers.items()}
+        since = OffsetSpec.for_timestamp(epoch_milliseconds(start))
+        ats = log_offsets.ask(admin, dict.fromkeys(places, since), TIMEOUT)
+    return {place: Log(*ranges[place], ats[place] if ats.get(place, -1) >= 0 else None) for place in places}
 
 
 def _committed(admin: AdminClient, group: str, places: Iterable[Place], is_left: bool) -> dict[Place, TopicPartition]:
@@ -255,34 +243,12 @@ def _refuse_another_log(topics: Mapping[str, Topic], moves: Iterable[Move]) -> N
 def _followed(admin: AdminClient, group: str, moves: tuple[Move, ...]) -> tuple[Move, ...]:
     """Where the group is now; the log may have become shorter than it was."""
     places = [(move.topic, move.partition) for move in moves]
-    ends, at = _offsets(admin, places, OffsetSpec.latest()), _committed(admin, group, places, is_left=False)
+    ends = log_offsets.ask(admin, dict.fromkeys(places, OffsetSpec.latest()), TIMEOUT)
+    at = _committed(admin, group, places, is_left=False)
     return tuple(
         msgspec.structs.replace(move, end=min(move.end, ends[place]), committed=_kept(at[place])[0])
         for move, place in zip(moves, places, strict=True)
     )
-
-
-def main() -> None:
-    """One wish from standard input; where it would move each partition, to standard output."""
-    parser = argparse.ArgumentParser(prog="kafkatrigger.kafka.replay", description=main.__doc__)
-    parser.add_argument(
-        "--config", type=Path, default=Path(CONFIG_PATH), help="the consumer's configuration (default: %(default)s)"
-    )
-    path: Path = parser.parse_args().config
-    logs.configure()
-    sys.stdout.buffer.write(msgspec.json.encode(_from_line(path, sys.stdin.buffer.readline())) + b"\n")
-
-
-def _from_line(path: Path, line: bytes) -> Answer:
-    try:
-        wish = msgspec.json.decode(line, type=Wish)
-    except msgspec.DecodeError as error:
-        return Answer(refused=f"this is no wish ({error}): do the command and the consumer have the same version?")
-    try:
-        config = msgspec.json.decode(path.read_bytes(), type=ConsumerConfig)
-    except (OSError, msgspec.DecodeError) as error:
-        return Answer(refused=f"the configuration {path} cannot be used: {error}")
-    return previewed(config, wish)
 
 
 def previewed(config: ConsumerConfig, wish: Wish) -> Answer:
@@ -290,6 +256,12 @@ def previewed(config: ConsumerConfig, wish: Wish) -> Answer:
     admin = AdminClient({**connection(config.bootstrap_servers, config.connection_options), "log_level": 0})
     everything = msgspec.structs.replace(wish, topics=tuple(config.topics), pattern=config.topic_pattern)
     return answer(admin, Check(group_of(config), everything))
+
+
+def main() -> None:
+    """One wish from standard input; where it would move each partition, to standard output."""
+    asks = "wish", msgspec.json.Decoder(Wish)
+    serve("kafkatrigger.kafka.replay", main.__doc__, asks, previewed, lambda why: Answer(refused=why))
 
 
 if __name__ == "__main__":

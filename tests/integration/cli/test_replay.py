@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -106,19 +105,33 @@ def test_without_a_pod_it_needs_brokers(broker: HostBroker, cluster: Cluster, so
     ],
 )
 def test_follows_to_the_end(
-    cluster: Cluster, source: str, trigger: Path, ends: dict[str, str], code: int, words: str
+    cluster: Cluster,
+    source: str,
+    trigger: Path,
+    ends: dict[str, str],
+    code: int,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("kafkatrigger.cli.replay.LOOK_SECONDS", 0.1)
     cluster.pod("one")
+
+    def looks() -> int:
+        return sum("kafkatriggers" in call for call in cluster.calls)
+
+    def show(status: dict[str, str]) -> None:
+        body = json.loads(trigger.read_text())
+        said = {"type": "Replaying", "message": f"it is {status['phase']}"}
+        body["status"] = {"replay": {"nonce": "n", **status}, "conditions": [said]}
+        trigger.with_suffix(".new").write_text(json.dumps(body))
+        trigger.with_suffix(".new").replace(trigger)
 
     def operate() -> None:
         until(lambda: replay_of(trigger), 30, "the replay")
-        for status in ({"phase": "Stopping"}, ends):
-            body = json.loads(trigger.read_text())
-            said = {"type": "Replaying", "message": f"it is {status['phase']}"}
-            body["status"] = {"replay": {"nonce": "n", **status}, "conditions": [said]}
-            trigger.with_suffix(".new").write_text(json.dumps(body))
-            trigger.with_suffix(".new").replace(trigger)
-            time.sleep(2.5)
+        show({"phase": "Stopping"})
+        before = looks()
+        until(lambda: looks() >= before + 2, 30, "that the first of two looks was told of")
+        show(ends)
 
     operator = threading.Thread(target=operate)
     operator.start()

@@ -4,7 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
 
+from kafkatrigger.api.configure import consumer_config
+from kafkatrigger.api.resources import KafkaTriggerSpec
+from kafkatrigger.api.start_policy import StartPolicy
+from kafkatrigger.consumer.source import Source
+from kafkatrigger.consumer.start import Policy
 from tests.cluster.broker import HostBroker
 from tests.integration.consumer.triggers import action, by_key, numbers, spec, wait_committed
 from tests.support import runs
@@ -162,3 +169,29 @@ def test_a_pod_that_was_frozen_commits_nothing_of_what_it_lost(
         assert len(answers) == count
     else:
         assert len(answers) <= count + 2 * 60, "more was repeated than was open when it froze"
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_what_is_assigned_to_one_that_leaves_is_left_alone(
+    broker: HostBroker, topics: Topics, tmp_path: Path, protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where several pods end at a time. A client that closes would not be told where the partitions start."""
+    monkeypatch.setattr("kafkatrigger.consumer.source.START_PATIENCE", 1.0)
+    name = topics.create(2)
+    config = consumer_config("tests", name, KafkaTriggerSpec.model_validate(_shared(broker, name, protocol)))
+    policy = Policy(StartPolicy(), config.redrive_topic, 7, tmp_path)
+    source = Source(config, policy, lambda _: None, lambda _: None, lambda: None, lambda _: None)
+    until(lambda: _is_assigned(broker, config.group_id), 60, "an assignment that is not taken up")
+    source.close()
+    assert source.partitions == {}
+    assert topics.committed(config.group_id, name) == {}
+    assert topics.members(config.group_id) == 0
+
+
+def _is_assigned(broker: HostBroker, group: str) -> bool:
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    try:
+        found = admin.describe_consumer_groups([group])[group].result()
+    except KafkaException:  # its coordinator is just made
+        return False
+    return any(member.assignment and member.assignment.topic_partitions for member in found.members)

@@ -3,6 +3,7 @@
 import time
 from functools import partial
 
+import msgspec
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -78,8 +79,10 @@ def test_what_retention_removed_is_reported_and_the_rest_is_run(broker: HostBrok
     with Pod(trigger) as pod:
         answers = topics.read(f"{source}.out", 10 + 15)
         until(lambda: topics.committed(pod.config.group_id, source) == {0: 40}, 20)
+        lost = _lost_offsets(pod)
         pod.stop()
         assert "15 offsets are lost: continuing at 25" in pod.logs
+        assert lost == 15
     assert sorted(numbers(answers)) == [*range(10), *range(25, 40)]
 
 
@@ -126,23 +129,27 @@ def _is_committed(topics: Topics, pod: Pod, source: str, wanted: dict[int, int])
     return topics.committed(pod.config.group_id, source) == wanted
 
 
-def test_a_topic_that_was_made_anew_starts_at_its_beginning(broker: HostBroker, topics: Topics) -> None:
+@pytest.mark.parametrize("guarantee", ["AtLeastOnce", "ExactlyOnce"])
+def test_a_topic_that_was_made_anew_starts_at_its_beginning(broker: HostBroker, topics: Topics, guarantee: str) -> None:
     """A committed offset that outlived its topic speaks of a log that is no more; in the new one it would skip messages."""
     source = topics.create(1)
     topics.produce(source, numbered(30))
     group = f"g.{source}"
     metadata, _ = encode_metadata(Origin("Committed", b"another topic id"), start(20))
     _commit(broker, group, TopicPartition(source, 0, 20, metadata))
-    with Pod(spec(broker, source, source={"groupId": group})) as pod:
+    with Pod(spec(broker, source, source={"groupId": group}, delivery={"guarantee": guarantee})) as pod:
         assert sorted(numbers(topics.read(f"{source}.out", 30))) == list(range(30))
         assert [each.started for each in until(lambda: pod.status).partitions] == ["TopicRecreated"]
         pod.stop()
 
 
-@pytest.mark.parametrize("protocol", ["Consumer", "Classic"])
+@pytest.mark.parametrize(
+    ("protocol", "guarantee"),
+    [("Consumer", "AtLeastOnce"), ("Classic", "AtLeastOnce"), ("Consumer", "ExactlyOnce"), ("Classic", "ExactlyOnce")],
+)
 @pytest.mark.parametrize("count", [10, 50])
 def test_a_topic_that_is_made_anew_while_the_trigger_runs(
-    broker: HostBroker, topics: Topics, count: int, protocol: str
+    broker: HostBroker, topics: Topics, count: int, protocol: str, guarantee: str
 ) -> None:
     """Whether its log ends before the offset that was to be read next or after it: all of it is another one.
 
@@ -150,7 +157,7 @@ def test_a_topic_that_is_made_anew_while_the_trigger_runs(
     """
     source = topics.create(1)
     topics.produce(source, numbered(20))
-    with Pod(spec(broker, source, source={"groupProtocol": protocol})) as pod:
+    with Pod(spec(broker, source, source={"groupProtocol": protocol}, delivery={"guarantee": guarantee})) as pod:
         until(lambda: topics.committed(pod.config.group_id, source) == {0: 20}, 60)
         topics.delete(source)
         topics.create_named(source, 1)
@@ -223,6 +230,46 @@ def test_a_group_that_was_deleted_goes_on_at_its_checkpoint(broker: HostBroker, 
     assert len(again) <= 80 + 20 + 2
 
 
+def test_a_checkpoint_that_retention_overtook_says_what_is_lost(broker: HostBroker, topics: Topics) -> None:
+    source = topics.create(1)
+    topics.produce(source, numbered(40))
+    topics.delete_before(source, 0, 25)
+    with Pod(spec(broker, source), checkpoint={source: {"0": Mark(5)}}) as pod:
+        assert sorted(numbers(topics.read(f"{source}.out", 15))) == list(range(25, 40))
+        assert (_only(pod).started, _lost_offsets(pod)) == ("CheckpointOffset", 20)
+        assert "20 offsets are lost: continuing at 25" in until(lambda: pod.status).log_change
+        pod.stop()
+
+
+@pytest.mark.parametrize("text", [b"[", b'{"t":{"0":["5"]}}', b""])
+def test_a_checkpoint_that_cannot_be_read_ends_the_process(broker: HostBroker, topics: Topics, text: bytes) -> None:
+    """To start without it would skip messages, or run them again. Once it is mended, the next process goes on there."""
+    source = topics.create(1)
+    topics.produce(source, numbered(30))
+    trigger = spec(broker, source, source={"groupId": f"g.{source}", "initialOffsetResetPolicy": "latest"})
+    with Pod(trigger, checkpoint=msgspec.Raw(text)) as pod:
+        assert pod.consumer.wait(60) > 0
+        assert "cannot be read" in pod.logs
+        assert "correct or delete its ConfigMap" in pod.logs
+        assert topics.committed(f"g.{source}", source) == {}
+        pod.remember({source: {"0": Mark(10)}})
+        pod.start_consumer()
+        assert sorted(numbers(topics.read(f"{source}.out", 20))) == list(range(10, 30))
+        assert _only(pod).started == "CheckpointOffset"
+        pod.stop()
+
+
+def test_a_checkpoint_that_cannot_be_read_keeps_nobody_from_what_is_committed(
+    broker: HostBroker, topics: Topics
+) -> None:
+    source = topics.create(1)
+    topics.produce(source, numbered(30))
+    _commit(broker, f"g.{source}", TopicPartition(source, 0, 20))
+    with Pod(spec(broker, source, source={"groupId": f"g.{source}"}), checkpoint=msgspec.Raw(b"[")) as pod:
+        assert sorted(numbers(topics.read(f"{source}.out", 10))) == list(range(20, 30))
+        pod.stop()
+
+
 def test_the_mark_of_a_partition_waits_for_what_is_open(broker: HostBroker, topics: Topics) -> None:
     """Its time is of a message below the watermark, however far reading has got."""
     source = topics.create(1)
@@ -262,6 +309,13 @@ def test_topics_by_pattern(broker: HostBroker, topics: Topics, protocol: str) ->
         pod.stop()
     # They were made after the checkpoint: `latest` is for what was there before.
     assert {(each.topic, each.started) for each in held} == {(first, "NewPartition"), (second, "NewPartition")}
+
+
+def _lost_offsets(pod: Pod) -> float:
+    """By its metrics."""
+    samples = (line.split() for line in pod.get("/metrics")[1].splitlines())
+    (value,) = (words[1] for words in samples if words[0].startswith("kafkatrigger_lost_offsets_total{"))
+    return float(value)
 
 
 def _only(pod: Pod) -> PartitionStatus:

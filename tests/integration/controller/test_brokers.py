@@ -33,13 +33,20 @@ def test_a_topic_that_appears_is_seen(broker: HostBroker) -> None:
 
 
 def test_a_pattern_names_no_topic_that_has_to_be_there(broker: HostBroker) -> None:
-    assert Brokers().check(target("n", [broker.bootstrap], [])).healthy
+    topics, brokers = Topics(broker.bootstrap), Brokers()
+    prefix = topics.create()
+    question = target("n", [broker.bootstrap], [], f"{prefix}\\.[ab]")
+    for count, topic in enumerate((f"{prefix}.a", f"{prefix}.b", f"{prefix}.c")):
+        finding = brokers.check(question)
+        assert (finding.healthy, finding.matching) == (True, count)
+        topics.create_named(topic)
+    assert brokers.check(question).matching == 2
 
 
-@pytest.mark.parametrize("topics", [["t"], []])
-def test_nobody_answers(topics: list[str]) -> None:
+@pytest.mark.parametrize("of", [(["t"], ""), ([], "t.*")], ids=["topics", "pattern"])
+def test_nobody_answers(of: tuple[list[str], str]) -> None:
     started = time.monotonic()
-    finding = Brokers(timeout=1.0).check(target("n", ["127.0.0.1:1"], topics))
+    finding = Brokers(timeout=1.0).check(target("n", ["127.0.0.1:1"], *of))
     assert time.monotonic() - started < 3
     assert "127.0.0.1:1" in finding.unreachable
 

@@ -1,10 +1,10 @@
 """What a trigger's status says, with pods whose state is set as a kubelet would."""
 
 import datetime
+from functools import partial
 from typing import Any
 
-import pytest
-
+from kafkatrigger.api.checkpoint import Mark
 from kafkatrigger.api.pod_status import (
     CONSUMING,
     FAILURE_RATE_HIGH,
@@ -14,11 +14,11 @@ from kafkatrigger.api.pod_status import (
     PodStatus,
 )
 from tests.cluster.broker import HostBroker
-from tests.cluster.control_plane import ControlPlane
-from tests.integration.controller.operator_process import running_operator
+from tests.integration.consumer.triggers import spec
 from tests.integration.controller.speaking_pod import pod_that_says
-from tests.integration.controller.world import World
-from tests.support.kubernetes import DEPLOYMENTS, TRIGGERS, Api, RefusedError
+from tests.integration.controller.world import PATIENCE, World
+from tests.support.kubernetes import DEPLOYMENTS, TRIGGERS, RefusedError
+from tests.support.pipeline import Pod as Consumer
 from tests.support.topics import Topics
 from tests.support.waiting import until
 
@@ -44,6 +44,23 @@ def test_from_missing_topic_to_ready_and_back(connected_world: World, broker: Ho
     world.wait_event("Warning", "NotReady")
     world.set_pod(pod, ready=True)
     world.wait_condition("Ready", "True", "Consuming")
+
+
+def test_how_many_topics_match_is_told(connected_world: World, broker: HostBroker) -> None:
+    """That none does yet is no fault."""
+    world, topics = connected_world, Topics(broker.bootstrap)
+    prefix = topics.create(prefix="matched")
+    words = ("no topic matches {} yet", "1 topic matches {}", "2 topics match {}")
+    for letter, repeated, found in zip("abc", ("", "+", "*"), words, strict=True):
+        pattern = f"{prefix}\\.[a-c]{repeated}"  # another one is asked for at once
+        world.apply(source={"topicPattern": pattern})
+        until(partial(_says, world, found.format(pattern)), PATIENCE, found)
+        topics.create_named(f"{prefix}.{letter}")
+    assert world.conditions()["Connected"]["status"] == "True"
+
+
+def _says(world: World, words: str) -> bool:
+    return words in world.conditions().get("Connected", {}).get("message", "")
 
 
 def test_unreachable_brokers_are_named(world: World) -> None:
@@ -94,22 +111,25 @@ def test_blocked_keys_of_a_pod_that_is_ready(world: World) -> None:
         world.wait_event("Normal", "KeysReleased")
 
 
-def test_blocked_keys_stay_when_the_operator_does_not(
-    api: Api, namespace: str, control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    world = World(api, namespace)
-    with running_operator(control_plane.kubeconfig, tmp_path_factory.mktemp("first"), watchNamespaces=[namespace]):
-        world.apply()
-        (pod,) = world.pods(1)
-        with pod_that_says(consuming(blocked_keys=2)) as speaking:
-            world.set_pod(pod, ready=True, ip=speaking.address)
-            before = world.wait_condition("KeysBlocked", "True", "KeysBlocked")
-    with running_operator(control_plane.kubeconfig, tmp_path_factory.mktemp("second"), watchNamespaces=[namespace]):
-        world.apply(suspend=True)  # whatever makes it write the status: nobody answers any more
-        world.wait_condition("Suspended", "True", "Suspended")
-        assert world.conditions()["KeysBlocked"] == {**before, "observedGeneration": 2}
-        assert world.trigger()["status"]["blockedKeys"] == {"count": 2}
-    world.remove_triggers()
+def test_what_happened_to_a_log_is_an_event(connected_world: World, broker: HostBroker) -> None:
+    """What a consumer says of a real log, as the operator passes it on: the latest sentence of each pod, each once."""
+    world, topics = connected_world, Topics(broker.bootstrap)
+    topic = topics.create(1)
+    topics.produce(topic, [(b"k", b"{}")] * 40)
+    topics.delete_before(topic, 0, 25)
+    with Consumer(spec(broker, topic), checkpoint={topic: {"0": Mark(5)}}) as consumer:
+        said = consumer.wait(lambda now: now.log_change)
+        consumer.stop()
+    world.apply(source={"topics": [topic]})
+    (pod,) = world.pods(1)
+    with pod_that_says(said) as speaking:
+        world.set_pod(pod, ready=True, ip=speaking.address)
+        world.wait_event("Warning", "LogChanged")
+        assert world.event_texts("LogChanged") == [said.log_change]
+        assert "20 offsets are lost: continuing at 25" in said.log_change
+        said.log_change = f"{topic}-0: the topic was deleted and made anew"
+        world.set_pod(pod, ready=False, ip=speaking.address)  # so that it is asked at once
+        until(lambda: len(world.event_texts("LogChanged")) == 2, PATIENCE, "the other event")
 
 
 def test_other_troubles_of_pods(world: World) -> None:

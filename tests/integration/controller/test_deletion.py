@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.support.waiting import until
 
 HURRY = """
 from kafkatrigger.controller import finalizers
-finalizers.PATIENCE = 6.0
+finalizers.PATIENCE, finalizers.PAUSE = 6.0, 0.3
 """
 FINALIZER = "kafkatrigger.dev/group"
 
@@ -89,7 +90,7 @@ def test_the_group_waits_for_the_last_pod(connected_world: World, broker: HostBr
     world.hold_pod(name)
     world.delete()
     world.wait_replicas(0)
-    time.sleep(3)  # longer than the pause between two questions to the brokers
+    time.sleep(1)  # nothing is to happen, for longer than the pause between two questions to the brokers
     assert offsets(broker, topic, group) == {0: 1}
     world.hold_pod(name, held=False)
     world.wait_deleted()
@@ -137,7 +138,8 @@ def test_the_group_of_an_older_trigger_is_left_alone(
     world = connected_world
     apply(world, topic, group, "Retain", "older")
     world.wait_condition("Accepted", "True", "Accepted", "older")
-    time.sleep(1.1)  # Kubernetes counts ages in seconds
+    older = datetime.fromisoformat(world.trigger("older")["metadata"]["creationTimestamp"])
+    until(lambda: datetime.now(UTC) - older >= timedelta(seconds=1), what="that the next one is younger by a second")
     apply(world, topic, group, name="younger")
     world.wait_condition("Accepted", "False", "GroupInUse", "younger")
     world.delete("younger")

@@ -4,8 +4,9 @@ import uuid
 
 from confluent_kafka import Consumer, TopicPartition
 
+from kafkatrigger.api.moves import Group
 from kafkatrigger.kafka.brokers import Brokers
-from kafkatrigger.kafka.group_offsets import Group, delete, retention, servers
+from kafkatrigger.kafka.group_offsets import delete, retention, servers
 from tests.cluster.broker import HostBroker
 from tests.support.topics import Topics
 from tests.support.waiting import until
@@ -25,22 +26,21 @@ def test_the_brokers_say_how_long_they_keep_offsets(broker: HostBroker) -> None:
 
 
 def test_brokers_that_do_not_answer_say_nothing() -> None:
-    where = servers("n", ["127.0.0.1:1"])
-    assert retention(Brokers(timeout=1.0), where) is None
-    assert delete(Brokers(timeout=1.0), Group(where, "g"))
+    assert retention(Brokers(timeout=1.0), servers("n", ["127.0.0.1:1"])) is None
+    assert delete(Brokers(timeout=1.0), Group(("127.0.0.1:1",), "g"))
 
 
 def test_a_group_is_deleted_once_it_is_empty(broker: HostBroker) -> None:
     topics = Topics(broker.bootstrap)
     topic = topics.create()
-    question = Group(servers("n", [broker.bootstrap]), committed_group(broker, topic))
+    question = Group((broker.bootstrap,), committed_group(broker, topic))
     brokers = Brokers()
-    member = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": question.group_id})
+    member = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": question.name})
     member.subscribe([topic])
     until(lambda: member.poll(0.1) is None and member.assignment(), 30, "the member")
     assert delete(brokers, question) == "it still has members"
-    assert topics.committed(question.group_id, topic) == {0: 1}
+    assert topics.committed(question.name, topic) == {0: 1}
     member.close()
     assert delete(brokers, question) == ""
-    assert topics.committed(question.group_id, topic) == {}
+    assert topics.committed(question.name, topic) == {}
     assert delete(brokers, question) == ""

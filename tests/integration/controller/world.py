@@ -1,6 +1,7 @@
 """A namespace as a test acts on it, and what it waits for there."""
 
 import copy
+import time
 from typing import Any
 
 from tests.support.kubernetes import BUDGETS, CONFIG_MAPS, DEPLOYMENTS, EVENTS, PODS, TRIGGERS, Api, Body
@@ -81,6 +82,20 @@ class World:
     def children(self, name: str = "rul") -> list[Body]:
         return [self.child(collection, name) for collection in (CONFIG_MAPS, DEPLOYMENTS, BUDGETS)]
 
+    def versions(self, name: str = "rul") -> list[str]:
+        """Of a trigger and its objects: each write changes one."""
+        return [each["metadata"]["resourceVersion"] for each in (self.trigger(name), *self.children(name))]
+
+    def rested_versions(self, name: str = "rul") -> list[str]:
+        """The same, once nobody has written for half a second: Kubernetes' own controllers write as well."""
+
+        def rested() -> list[str]:
+            before = self.versions(name)
+            time.sleep(0.5)
+            return before if self.versions(name) == before else []
+
+        return until(rested, PATIENCE, f"that nobody writes to {name}")
+
     def replicas(self, name: str = "rul") -> int:
         count: int = self.child(DEPLOYMENTS, name)["spec"]["replicas"]
         return count
@@ -149,10 +164,15 @@ class World:
 
     def events(self, name: str = "rul") -> list[tuple[str, str]]:
         """Type and reason of the events about a trigger."""
-        found = self.api.items(
-            f"{self.path(EVENTS)}?fieldSelector=involvedObject.kind=KafkaTrigger,involvedObject.name={name}"
-        )
-        return [(each["type"], each["reason"]) for each in found]
+        return [(each["type"], each["reason"]) for each in self._events(name)]
+
+    def event_texts(self, reason: str, name: str = "rul") -> list[str]:
+        """What the events of a reason say."""
+        return [each["message"] for each in self._events(name) if each["reason"] == reason]
+
+    def _events(self, name: str) -> list[Body]:
+        about = f"involvedObject.kind=KafkaTrigger,involvedObject.name={name}"
+        return self.api.items(f"{self.path(EVENTS)}?fieldSelector={about}")
 
     def wait_event(self, kind: str, reason: str, name: str = "rul") -> None:
         until(

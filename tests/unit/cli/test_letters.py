@@ -156,7 +156,9 @@ def test_ends_bound_what_is_meant() -> None:
     assert until({0: (1, 9), 1: (0, 5), 2: (0, 3)}, {0: 4, 1: 7}) == {0: (1, 4), 1: (0, 5), 2: (0, 0)}
 
 
-@pytest.mark.parametrize("module", ["kafkatrigger.kafka.dead_letters", "kafkatrigger.consumer.control"])
+@pytest.mark.parametrize(
+    "module", ["kafkatrigger.kafka.dead_letters", "kafkatrigger.kafka.replay", "kafkatrigger.consumer.control"]
+)
 def test_what_runs_in_the_consumer_s_container_needs_nothing_more(module: str) -> None:
     """Its image has no pydantic, click or kubernetes."""
     code = f"import sys, {module}; print({{'pydantic', 'click', 'kubernetes', 'yaml'}} & sys.modules.keys())"

@@ -47,3 +47,4 @@ def test_triggers_that_need_the_same_ask_together() -> None:
     one, two = target("n", ["b.k:1", "a.k:1"], ["t", "s"]), target("m", ["a.k:1", "b.k:1"], ["s", "t"])
     assert one == two
     assert target("n", ["kafka:1"], ["t"]) != target("m", ["kafka:1"], ["t"])
+    assert target("n", ["a.k:1"], [], "t.*") != target("n", ["a.k:1"], [], "s.*")

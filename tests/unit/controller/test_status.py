@@ -59,6 +59,20 @@ CONNECTED = [
         "TopicRefused",
         "refuses to describe the topic a: no right",
     ),
+    (seen(pod()), "True", "Connected", "kafka:9092 answers and the source topics exist"),
+    (seen(pod(), topic_pattern="t+"), "True", "Connected", "kafka:9092 answers and no topic matches t+ yet"),
+    (
+        seen(pod(), topic_pattern="t+", finding=Finding(matching=1)),
+        "True",
+        "Connected",
+        "kafka:9092 answers and 1 topic matches t+",
+    ),
+    (
+        seen(pod(), topic_pattern="t+", finding=Finding(matching=3)),
+        "True",
+        "Connected",
+        "kafka:9092 answers and 3 topics match t+",
+    ),
     (seen(pod(), servers=(), finding=None), "Unknown", "NotAccepted", "when the trigger is accepted"),
 ]
 
