@@ -2,13 +2,15 @@
 
 What is stored is read anew each time, so a restart of the operator forgets nothing, and thousands of checkpoints need no
 memory. The ConfigMaps carry labels that the watches do not select: nobody sees them as drift.
+
+A replay moves the checkpoint along before the status says that it was handled, so no pod ever finds one of before it.
 """
 
 import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -22,7 +24,7 @@ from kafkatrigger.controller.desired import Manifest
 from kafkatrigger.controller.names import checkpoint_name, checkpoint_selector
 from kafkatrigger.controller.observation import Observation, Remembered
 from kafkatrigger.controller.queue import WorkQueue
-from kafkatrigger.controller.reports import Report, lag
+from kafkatrigger.controller.reports import lag
 from kafkatrigger.controller.witnesses import Witnesses
 
 INTERVAL = 300.0
@@ -44,6 +46,8 @@ class Checkpointer:
         self._cache, self._cluster = cache, cluster
         self._witnesses, self._changed = witnesses, changed
         self._queue: WorkQueue[Key] = WorkQueue()
+        self._writing = asyncio.Lock()
+        """Held from reading to writing."""
         self._seen: dict[Key, Observation] = {}
         self._untold: dict[Key, Remembered] = {}
 
@@ -82,6 +86,25 @@ class Checkpointer:
             self._queue.done(key)
             await asyncio.sleep(writes / RATE - (time.monotonic() - begun))
 
+    async def move(self, trigger: Trigger, seen: Observation) -> Remembered | None:
+        """The checkpoint follows the replay in `seen`; what the status is to tell of it. ClusterError where it cannot.
+
+        All that pods said was before the replay, and does not count any more: there are none while offsets are moved.
+        """
+        async with self._writing:
+            self._witnesses.silence(trigger.key)
+            self._untold.pop(trigger.key, None)
+            try:
+                before = await self._read(trigger)
+            except NotOursError as error:
+                _log.warning("no checkpoint of %s/%s: %s", *trigger.key, error)
+                return None
+            wanted = checkpoints.moved(before, seen, seen.replay.memory.moves)
+            if wanted is None:
+                return None
+            await self._write(trigger, before, wanted)
+        return Remembered(checkpoints.timestamps(wanted.marks, seen.group_id), trigger.status.get("lag"))
+
     async def leftover(self, trigger: Trigger) -> Verdict | None:
         """A checkpoint of a deleted trigger of the same name, which this one's pods would take for their own; None without."""
         try:
@@ -110,7 +133,8 @@ class Checkpointer:
             return 0
         self._queue.add_after(key, self._pause(trigger))
         try:
-            return await self._take(trigger, seen)
+            async with self._writing:
+                return await self._take(trigger, seen)
         except (ClusterError, NotOursError) as error:
             _log.warning("no checkpoint of %s/%s: %s; it is tried again", *key, error)
         except Exception:  # noqa: BLE001 - one bad trigger must not end the operator
@@ -125,19 +149,25 @@ class Checkpointer:
         reports = self._witnesses.reports(trigger.key)
         if not reports or not seen.topics:
             return 0
-        if not (has_checkpoint(trigger) or checkpoints.following(Stored({}), seen, reports, "")):
+        if not (has_checkpoint(trigger) or checkpoints.following(Stored({}), seen, reports)):
             return 0  # nothing to add to, nor enough to begin with: what is stored need not be read
         before = await self._read(trigger)
         # A thread, because a checkpoint of thousands of partitions takes its time.
-        wanted, changed = await asyncio.to_thread(_prepared, trigger, seen, before, reports)
+        wanted = await asyncio.to_thread(checkpoints.following, before, seen, reports)
         if wanted is None:
             return 0
-        for manifest in changed:
-            await self._cluster.apply(manifest)
+        writes = await self._write(trigger, before, wanted)
         self._witnesses.release(trigger.key, reports)
-        return len(changed) + self._tell(
+        return writes + self._tell(
             trigger, Remembered(checkpoints.timestamps(wanted.marks, seen.group_id), lag(reports.values()))
         )
+
+    async def _write(self, trigger: Trigger, before: Stored, wanted: Stored) -> int:
+        """Writes what differs, and returns how many writes that takes."""
+        changed = await asyncio.to_thread(_differing, trigger, before, wanted)
+        for manifest in changed:
+            await self._cluster.apply(manifest)
+        return len(changed)
 
     def _tell(self, trigger: Trigger, remembered: Remembered) -> int:
         """Has the status written where it says something else; how many writes that takes."""
@@ -179,13 +209,7 @@ def has_checkpoint(trigger: Trigger) -> bool:
     return "partitionTimestamps" in trigger.status
 
 
-def _prepared(
-    trigger: Trigger, seen: Observation, before: Stored, reports: Mapping[str, Report]
-) -> tuple[Stored | None, list[Manifest]]:
-    """The next checkpoint, and the ConfigMaps that it changes."""
-    replayed = str(trigger.status.get("replay", {}).get("handledNonce", ""))
-    wanted = checkpoints.following(before, seen, reports, replayed)
-    if wanted is None:
-        return None, []
+def _differing(trigger: Trigger, before: Stored, wanted: Stored) -> list[Manifest]:
+    """The ConfigMaps that are to be written."""
     known = checkpoints.manifests(trigger, before)
-    return wanted, [each for each in checkpoints.manifests(trigger, wanted) if each not in known]
+    return [each for each in checkpoints.manifests(trigger, wanted) if each not in known]

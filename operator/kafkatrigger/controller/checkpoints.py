@@ -8,10 +8,11 @@ import msgspec
 
 from kafkatrigger.api.checkpoint import CHUNKS, Checkpoint, Mark, is_another
 from kafkatrigger.api.configure import redrive_topic
+from kafkatrigger.api.moves import Move
 from kafkatrigger.api.topic_pattern import matching
 from kafkatrigger.controller.cache import Body, Trigger
 from kafkatrigger.controller.desired import Manifest, owner_of
-from kafkatrigger.controller.names import CHUNKED, REPLAYED, checkpoint_labels, checkpoint_name
+from kafkatrigger.controller.names import CHUNKED, checkpoint_labels, checkpoint_name
 from kafkatrigger.controller.observation import Observation
 from kafkatrigger.controller.reports import Report
 from kafkatrigger.kafka.brokers import FoundTopic
@@ -31,30 +32,42 @@ class Stored:
     marks: Checkpoint
     chunks: int = 0
     """ConfigMaps; 0 where there is none."""
-    replayed: str = ""
-    """The nonce of the replay that it is later than."""
 
 
-def following(before: Stored, seen: Observation, reports: Mapping[str, Report], replayed: str) -> Stored | None:
+def following(before: Stored, seen: Observation, reports: Mapping[str, Report]) -> Stored | None:
     """The next checkpoint; `reports` are by the pods' uid. None where it cannot be taken yet.
 
     A first one waits until every pod that should be there has answered and every partition is known: one that it had not
-    would later be taken for new. So does the first after a replay, which alone may take offsets back; what pods said that
-    were there before it is void.
+    would later be taken for new.
     """
     pods = seen.workload.staying if seen.workload else []
-    staying = {pod.uid: reports.get(pod.uid) for pod in pods}
-    first, anew = not before.marks, replayed != before.replayed
-    given = [each for each in staying.values() if each] if anew else reports.values()
-    ours = [each for each in given if each.group_id == seen.group_id]  # not of a trigger that had the name before
-    found = seen.finding.topics if seen.finding else ()
-    marks = merge({} if anew else before.marks, ours, _consumed(before.marks, seen, ours), found)
-    told = len(pods) >= seen.desired and all(each and each.settled for each in staying.values())
+    staying = [reports.get(pod.uid) for pod in pods]
+    # Not of a trigger that had the name before.
+    ours = [each for each in reports.values() if each.group_id == seen.group_id]
+    marks = merge(before.marks, ours, _consumed(before.marks, seen, ours), _found(seen))
+    told = len(pods) >= seen.desired and all(each and each.settled for each in staying)
     # The topics of a pattern are what the group was given, so all pods together know them.
-    is_whole = told and (bool(seen.topic_pattern) or covers(marks, seen.topics, found))
-    if (first or anew) and not is_whole:
-        return None
-    return Stored(marks, chunks_needed(marks, before.chunks), replayed)
+    is_whole = told and (bool(seen.topic_pattern) or covers(marks, seen.topics, _found(seen)))
+    return _stored(before, marks) if before.marks or is_whole else None
+
+
+def moved(before: Stored, seen: Observation, moves: Iterable[Move]) -> Stored | None:
+    """The checkpoint after a replay, which alone takes offsets back. None where there is none and the moves make none.
+
+    The timestamps of the partitions are unknown until something of them has run.
+    """
+    marks = {topic: dict(partitions) for topic, partitions in before.marks.items()}
+    for move in moves:
+        marks.setdefault(move.topic, {})[str(move.partition)] = Mark(move.start, None, move.topic_id)
+    return _stored(before, marks) if before.marks or covers(marks, seen.topics, _found(seen)) else None
+
+
+def _stored(before: Stored, marks: Checkpoint) -> Stored:
+    return Stored(marks, chunks_needed(marks, before.chunks))
+
+
+def _found(seen: Observation) -> tuple[FoundTopic, ...]:
+    return seen.finding.topics if seen.finding else ()
 
 
 def _consumed(before: Checkpoint, seen: Observation, reports: Iterable[Report]) -> set[str]:
@@ -117,13 +130,12 @@ def chunks_needed(marks: Checkpoint, before: int) -> int:
 
 def parse(first: Body, others: Iterable[Body]) -> Stored:
     """The checkpoint in these ConfigMaps; msgspec.DecodeError where somebody else wrote into them."""
-    annotations = first["metadata"].get("annotations") or {}
     marks: Checkpoint = {}
     for body in (first, *others):
         for text in (body.get("data") or {}).values():
             for topic, found in msgspec.json.decode(text, type=Checkpoint).items():
                 marks.setdefault(topic, {}).update(found)
-    return Stored(marks, chunk_count(first), annotations.get(REPLAYED, ""))
+    return Stored(marks, chunk_count(first))
 
 
 def unreadable(first: Body) -> Stored:
@@ -164,12 +176,11 @@ def _split(marks: Checkpoint, chunks: int) -> list[Checkpoint]:
 
 
 def _config_map(trigger: Trigger, chunk: int, part: Checkpoint, wanted: Stored) -> Manifest:
-    said: Mapping[str, str] = {CHUNKED: str(wanted.chunks), REPLAYED: wanted.replayed} if chunk == 0 else {}
     metadata = {
         "name": checkpoint_name(trigger.key.name, chunk),
         "namespace": trigger.key.namespace,
         "labels": checkpoint_labels(trigger.key.name),
-        "annotations": {name: value for name, value in said.items() if value},
+        "annotations": {CHUNKED: str(wanted.chunks)} if chunk == 0 else {},
         "ownerReferences": [owner_of(trigger)],
     }
     text = msgspec.json.encode(part).decode()

@@ -24,8 +24,6 @@ FINALIZER = f"{GROUP}/group"
 """On triggers whose group is to be deleted with them."""
 CHUNKED = f"{GROUP}/chunks"
 """On the first ConfigMap of a checkpoint: how many there are."""
-REPLAYED = f"{GROUP}/replayed"
-"""There as well: the nonce of the replay that the checkpoint is later than."""
 
 CHILDREN = f"{MANAGED_BY_LABEL}=kafkatrigger,{COMPONENT_LABEL}=consumer"
 """Selects what the operator watches of all that it made, in all namespaces; checkpoints it never needs to see change."""

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -108,7 +109,7 @@ class Reconciler:
             return True
         if isinstance(accepted, Accepted):
             await self._finalizers.keep(trigger, accepted)
-        seen = await self._bring(trigger, accepted)
+        seen = await self._follow_replay(trigger, await self._bring(trigger, accepted))
         await self._report(trigger, seen)
         await self._report_logs(trigger, seen)
         await self._tell(seen)
@@ -254,6 +255,13 @@ class Reconciler:
             return None
         pods = tuple(pod for pod in self._cache.pods(trigger.key) if _is_of(pod, deployment.name))
         return Workload(deployment.generation, deployment.scale, pods)
+
+    async def _follow_replay(self, trigger: Trigger, seen: Observation) -> Observation:
+        """Has the checkpoint moved before the status says that the offsets were: else it would stay where it is for good."""
+        if seen.replay.memory.handled == replay.remembered(trigger.status).handled:
+            return seen
+        told = await self._checkpointer.move(trigger, seen)
+        return replace(seen, remembered=told) if told else seen
 
     async def _tell(self, seen: Observation) -> None:
         """Passes a stop, or its end, on to the pods that do not know of it."""

@@ -8,8 +8,8 @@
 
 Each reconcile takes one step from what is stored. The new memory is written at the end of that reconcile, and the next
 step is taken from what the API server stored, so whatever is done between two writes may be done again after a restart:
-to check and to resolve change nothing, and to apply the recorded targets again changes nothing while no consumer has
-run, which is so until `handledNonce` is stored.
+to check and to resolve change nothing, and to apply the recorded targets again, to the group and to the checkpoint,
+changes nothing while no consumer has run, which is so until `handledNonce` is stored.
 """
 
 from collections.abc import Iterator

@@ -47,6 +47,10 @@ class Witnesses:
         if left := {uid: report for uid, report in words.items() if report is not reports.get(uid)}:
             self._last_words[key] = left
 
+    def silence(self, key: Key) -> None:
+        """What pods said that are gone does not count any more."""
+        self._last_words.pop(key, None)
+
     def forget(self, key: Key) -> None:
         """The trigger is gone."""
         for monitor in (self._waiting, self._ready, self._leaving):

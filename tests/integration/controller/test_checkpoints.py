@@ -186,3 +186,23 @@ def test_one_that_somebody_harmed_is_taken_anew(
     wait_mended = connected_world.path(CONFIG_MAPS, NAME)
     until(lambda: "7" in ((connected_world.api.get(wait_mended) or {}).get("data") or {}).get("0.json", ""), PATIENCE)
     wait_offsets(connected_world, topic, p0=5, p1=7)
+
+
+def test_a_suspended_trigger_that_is_replayed_would_begin_there(
+    connected_world: World, topic: str, speakers: list[Speaker], broker: HostBroker
+) -> None:
+    """Also where the brokers forget what was committed, which they do of a group that nobody is in."""
+    world, topics = connected_world, Topics(broker.bootstrap)
+    for partition in (0, 1):
+        topics.produce(topic, [(b"k", b"{}")] * 10, partition=partition)
+    whole(world, topic, speakers)
+    suspended: dict[str, Any] = {"source": {"topics": [topic]}, "scaling": {"replicas": 2}, "suspend": True}
+    world.apply(**suspended)
+    until(lambda: not world.api.items(world.path(PODS)), PATIENCE, "that the pods are gone")
+    for nonce, target in (("back", 2), ("ahead", 9), ("back-again", 3)):
+        world.apply(**suspended, replay={"nonce": nonce, "partitions": {topic: {"0": target}}})
+        until(lambda: world.trigger()["status"].get("replay", {}).get("handledNonce") == nonce, PATIENCE, nonce)  # noqa: B023
+        group = f"test.{world.namespace}.rul"
+        assert {number: mark[0] for number, mark in marks(world, topic).items()} == {"0": target, "1": 7}
+        assert topics.committed(group, topic) == {0: target}
+        assert world.trigger()["status"]["partitionTimestamps"] == {topic: {"1": TIME}}

@@ -4,20 +4,23 @@ The operator's decisions and their order are the real ones (`Reconciler`); what 
 brokers, happens or not, and then the process may be gone.
 """
 
-import contextlib
-from collections.abc import Callable, Collection, Coroutine, Mapping
+import asyncio
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 import orjson
 
+from kafkatrigger.api.checkpoint import Mark
 from kafkatrigger.api.moves import Answer, Apply, Check, Empty, Errand, Move, Resolve, Wish
-from kafkatrigger.controller import errands
+from kafkatrigger.controller import checkpoints, errands
 from kafkatrigger.controller.cache import Cache, Key, Trigger
 from kafkatrigger.controller.checkpointer import Checkpointer
+from kafkatrigger.controller.checkpoints import Stored
+from kafkatrigger.controller.names import checkpoint_name
 from kafkatrigger.controller.observation import Observation
 from kafkatrigger.controller.reconcile import Monitors, Reconciler
 from kafkatrigger.controller.witnesses import Witnesses
-from tests.unit.controller.helpers import KEY, Body, body, settings
+from tests.unit.controller.helpers import KEY, Body, body, settings, trigger
 
 T = TypeVar("T")
 
@@ -25,6 +28,8 @@ A_LONG_TIME = 60.0
 """Seconds: longer than a turn."""
 END = 100
 """Of the log of the one partition."""
+CHECKPOINT = "ConfigMap", checkpoint_name(KEY.name, 0)
+"""Nobody watches it."""
 
 
 class DiedError(BaseException):
@@ -44,12 +49,15 @@ class World:
         self.objects: dict[tuple[str, str], Body] = {}
         self.version = 10
         self.put({**body(), "spec": spec, "status": {}})
+        self.put(_checkpoint(END))
         self.committed = 0
         self.in_group = False
         self.lingers = 0
         """Turns in which a member that was ended stays in the group."""
         self.starts: list[int] = []
         """Where consumers began to run."""
+        self.checkpoints: list[int] = []
+        """What the checkpoint said then."""
         self.moves: list[tuple[str, int]] = []
 
     def put(self, manifest: Body) -> Body:
@@ -91,11 +99,18 @@ class World:
         if is_there and not self.in_group:
             self.in_group = True
             self.starts.append(self.committed)
+            self.checkpoints.append(self.checkpoint)
         elif not is_there and self.in_group:
             self.lingers -= 1
             self.in_group = self.lingers > 0
         if self.in_group:
             self.committed = END
+
+    @property
+    def checkpoint(self) -> int:
+        """Where consumers would begin if nothing were committed."""
+        stored = checkpoints.parse(self.objects[CHECKPOINT], ())
+        return stored.marks["machine-data"]["0"].offset
 
     def do(self, errand: Errand) -> Answer:
         """What brokers do."""
@@ -116,6 +131,12 @@ class World:
 
 def _move(start: int, committed: int) -> Move:
     return Move("machine-data", 0, start, END, committed)
+
+
+def _checkpoint(offset: int) -> Body:
+    (manifest,) = checkpoints.manifests(trigger(), Stored({"machine-data": {"0": Mark(offset)}}, 1))
+    manifest["metadata"] |= {"uid": "of-the-checkpoint", "generation": 1}
+    return manifest
 
 
 def _pod() -> Body:
@@ -214,23 +235,16 @@ class Operator:
         for at, gone in self._known.items():
             if at not in self._world.objects:
                 self._cache.observe(gone, gone=True)
-        self._known = dict(self._world.objects)
+        self._known = {at: each for at, each in self._world.objects.items() if at != CHECKPOINT}
         for each in _copied(list(self._known.values())):
             self._cache.observe(each)
         self._reconciler.claim(KEY)
-        _finish(self._reconciler.reconcile(KEY))
+        asyncio.run(self._reconciler.reconcile(KEY))
         self._errands.ask()
 
 
 def _nobody(*_: object) -> None:
     """Nothing comes again by itself here: every turn reconciles."""
-
-
-def _finish(reconcile: Coroutine[Any, Any, bool]) -> None:
-    """Nothing here is waited for, so it needs no event loop."""
-    with contextlib.suppress(StopIteration):
-        reconcile.send(None)
-        raise AssertionError("the reconcile waits for something")
 
 
 class Lives:

@@ -7,10 +7,13 @@ from typing import Any, cast
 
 import pytest
 
+from kafkatrigger.api.moves import Move
 from kafkatrigger.controller import checkpointer
 from kafkatrigger.controller.cache import Cache, Key, Trigger
 from kafkatrigger.controller.checkpointer import Checkpointer
 from kafkatrigger.controller.cluster import Cluster, ClusterError
+from kafkatrigger.controller.observation import Remembered
+from kafkatrigger.controller.replay import CATCHING_UP, Memory, Step
 from kafkatrigger.controller.reports import Held, Report
 from kafkatrigger.controller.witnesses import Witnesses
 from kafkatrigger.kafka.brokers import Finding, FoundTopic
@@ -26,24 +29,34 @@ class Api:
     """Counts writes; refuses those of some triggers."""
 
     def __init__(self, refused: str = "") -> None:
-        self.refused, self.written = refused, list[str]()
+        self.refused, self.written, self.marks = refused, list[str](), list[str]()
+        self.asked, self.answers = asyncio.Event(), asyncio.Event()
+        self.answers.set()
 
     async def get(self, *_: str) -> None:
-        return None
+        self.asked.set()
+        await self.answers.wait()
 
     async def apply(self, manifest: Any) -> Any:
         name = manifest["metadata"]["name"]
         if self.refused and name.startswith(self.refused):
             raise ClusterError(500, "refused")
         self.written.append(name)
+        self.marks.append(manifest["data"]["0.json"])
         return manifest
 
 
 class Words:
     """Pods that said the same of every trigger."""
 
+    def __init__(self) -> None:
+        self.said = SAID
+
     def reports(self, _: Key) -> dict[str, Report]:
-        return SAID
+        return self.said
+
+    def silence(self, _: Key) -> None:
+        self.said = {}
 
     def release(self, *_: object) -> None:
         pass
@@ -93,3 +106,31 @@ def test_the_interval_grows_with_the_triggers() -> None:
     assert taker._interval == 300
     taker._seen = {Key("n", str(number)): SEEN for number in range(5000)}
     assert taker._interval == 1250
+
+
+def test_what_pods_said_before_a_replay_takes_nothing_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a checkpoint of it is being taken when the offsets are moved."""
+    monkeypatch.setattr(checkpointer, "RATE", 1000.0)
+    api, words, cache = Api(), Words(), Cache()
+    taker = Checkpointer(cache, cast("Cluster", api), cast("Witnesses", words), lambda _: None)
+    replayed = cast("Trigger", cache.trigger(cache.observe(body())))
+    memory = Memory("n", "n", CATCHING_UP, moves=(Move("machine-data", 0, 2, 9),))
+    at_rest = make_observation(finding=SEEN.finding, suspended=True, replay=Step(memory))
+
+    async def story() -> None:
+        api.answers.clear()
+        task = asyncio.create_task(taker.run())
+        taker.note(replayed, SEEN)
+        await api.asked.wait()
+        move = asyncio.create_task(taker.move(replayed, at_rest))
+        await asyncio.sleep(0.01)
+        api.answers.set()
+        assert await move == Remembered({}, None)
+        taker.note(replayed, at_rest)
+        await asyncio.sleep(0.1)
+        task.cancel()
+
+    asyncio.run(story())
+    assert api.marks == ['{"machine-data":{"0":[5,5,""]}}', '{"machine-data":{"0":[2,null,""]}}']
+    assert words.said == {}
+    assert taker.untold(replayed.key) is None

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from kafkatrigger.api.checkpoint import CHUNKS, Checkpoint, Mark, load
+from kafkatrigger.api.moves import Move
 from kafkatrigger.controller.checkpoints import (
     LARGEST,
     Stored,
@@ -14,6 +15,7 @@ from kafkatrigger.controller.checkpoints import (
     following,
     manifests,
     merge,
+    moved,
     parse,
     timestamps,
     unreadable,
@@ -126,38 +128,51 @@ WHOLE = {TOPIC: {"0": Mark(1, 5, OLD), "1": Mark(2, 5, OLD)}}
          "one that is gone said the rest", "all are gone", "all are gone, and one said nothing"],
 )  # fmt: skip
 def test_the_first_checkpoint_is_whole(observation: Observation, reports: dict[str, Report], taken: bool) -> None:
-    found = following(Stored({}), observation, reports, "")
+    found = following(Stored({}), observation, reports)
     assert (found is not None) is taken
     if found:
         assert found == Stored(WHOLE, 1)
 
 
 def test_a_later_one_takes_what_there_is() -> None:
-    assert following(Stored(WHOLE, 1), seen("a", "b", desired=2), {"uid-a": report(held(0, 9))}, "") == Stored(
+    assert following(Stored(WHOLE, 1), seen("a", "b", desired=2), {"uid-a": report(held(0, 9))}) == Stored(
         {TOPIC: {"0": Mark(9, 5, OLD), "1": Mark(2, 5, OLD)}}, 1
     )
 
 
+def move(partition: int, start: int) -> Move:
+    return Move(TOPIC, partition, start, 100, topic_id=OLD)
+
+
 def test_a_replay_takes_offsets_back_and_nothing_else_does() -> None:
-    before = Stored({TOPIC: {"0": Mark(90), "1": Mark(90)}}, 1, "first")
-    now = {**ONE, **TWO}
-    gone = {"uid-gone": report(held(0, 90), held(1, 90))}
-    both = seen("a", "b", desired=2)
-    assert following(before, both, now, "first") == before
-    assert following(before, both, {**gone, **now}, "second") == Stored(WHOLE, 1, "second")
-    assert following(before, both, {**gone, **ONE}, "second") is None
-    assert following(before, seen(desired=0, suspended=True), gone, "second") is None
+    before = Stored({TOPIC: {"0": Mark(90, 9, OLD), "1": Mark(80, 8, OLD)}}, 1)
+    both, nobody = seen("a", "b", desired=2), seen(desired=0, suspended=True)
+    assert following(before, both, {**ONE, **TWO}) == before
+    after = moved(before, nobody, [move(0, 10)])
+    assert after == Stored({TOPIC: {"0": Mark(10, None, OLD), "1": Mark(80, 8, OLD)}}, 1)
+    assert before.marks[TOPIC]["0"].offset == 90
+    assert following(after, both, {"uid-a": report(held(0, 20))}) == Stored(
+        {TOPIC: {"0": Mark(20, 5, OLD), "1": Mark(80, 8, OLD)}}, 1
+    )
+
+
+def test_a_replay_of_everything_makes_the_first_checkpoint() -> None:
+    nobody = seen(desired=0, suspended=True)
+    assert moved(Stored({}), nobody, [move(0, 10)]) is None
+    assert moved(Stored({}), nobody, [move(0, 10), move(1, 20)]) == Stored(
+        {TOPIC: {"0": Mark(10, None, OLD), "1": Mark(20, None, OLD)}}, 1
+    )
 
 
 def test_pods_of_another_group_do_not_count() -> None:
     """One that still drains, of a trigger that had the name before."""
     former = msgspec.structs.replace(report(held(0, 90)), group_id="former")
-    assert following(Stored(WHOLE, 1), seen("a", desired=1), {"uid-former": former}, "") == Stored(WHOLE, 1)
+    assert following(Stored(WHOLE, 1), seen("a", desired=1), {"uid-former": former}) == Stored(WHOLE, 1)
 
 
 def test_the_redrive_topic_is_remembered() -> None:
     observation, redrive = seen("a", desired=1), f"{GROUP}.redrive"
-    found = following(Stored(WHOLE, 1), observation, {"uid-a": report(held(0, 4, topic=redrive))}, "")
+    found = following(Stored(WHOLE, 1), observation, {"uid-a": report(held(0, 4, topic=redrive))})
     assert found
     assert found.marks[redrive] == {"0": Mark(4, 5, OLD)}
     assert redrive not in timestamps(found.marks, observation.group_id)
@@ -183,7 +198,7 @@ def written(stored: Stored, folder: Any) -> Checkpoint:
 
 
 def test_a_small_one_needs_one_config_map(tmp_path: Any) -> None:
-    stored = Stored(WHOLE, chunks_needed(WHOLE, 0), "nonce")
+    stored = Stored(WHOLE, chunks_needed(WHOLE, 0))
     (manifest,) = manifests(trigger(), stored)
     assert manifest["metadata"]["name"] == "rul-consumer-checkpoint-0"
     assert manifest["metadata"]["ownerReferences"][0]["uid"] == "uid-of-rul"
@@ -219,6 +234,6 @@ def test_a_partition_stays_in_its_config_map() -> None:
 def test_a_damaged_one_is_taken_anew_in_as_many_config_maps() -> None:
     *_, first = manifests(trigger(), Stored(WHOLE, CHUNKS))
     assert unreadable(first) == Stored({}, CHUNKS)
-    assert following(unreadable(first), seen("a", desired=1), ONE, "") is None
+    assert following(unreadable(first), seen("a", desired=1), ONE) is None
     with pytest.raises(msgspec.DecodeError):
         parse({**first, "data": {"0.json": "[]"}}, [])

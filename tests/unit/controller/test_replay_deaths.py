@@ -42,6 +42,7 @@ def handled(world: World) -> Body:
 
 def check(world: World) -> None:
     assert world.starts == [0, 10, 20]
+    assert world.checkpoints == [END, 10, 20]
     assert world.committed == END
     assert handled(world) == {"nonce": "B", "handledNonce": "B", "phase": "Done"}
     assert "Replaying" not in {each["type"] for each in world.trigger["status"]["conditions"]}
@@ -84,7 +85,7 @@ def test_a_suspended_trigger_stays_so(moment: int) -> None:
     lives.turns(TURNS)
     world.replay("A", 10)
     lives.turns(TURNS)
-    assert (world.starts, world.committed) == ([], 10)
+    assert (world.starts, world.committed, world.checkpoint) == ([], 10, 10)
     assert handled(world) == {"nonce": "A", "handledNonce": "A", "phase": replay.CATCHING_UP}
 
 

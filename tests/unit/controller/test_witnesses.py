@@ -121,6 +121,21 @@ def test_what_is_in_a_checkpoint_is_let_go() -> None:
     pods.run(story)
 
 
+def test_what_was_said_before_a_replay_is_let_go() -> None:
+    pods = Pods()
+
+    async def story() -> None:
+        pods.offsets = {"uid-a": 5}
+        pods.see(A)
+        await pods.until(a=5)
+        pods.see()
+        assert pods.said == {"uid-a": 5}
+        pods.witnesses.silence(KEY)
+        assert pods.said == {}
+
+    pods.run(story)
+
+
 def test_words_are_bounded() -> None:
     pods = Pods()
     names = [f"p{number}" for number in range(MOST_WORDS + 5)]
