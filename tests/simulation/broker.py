@@ -15,6 +15,9 @@ from tests.simulation.history import History, Place
 RESPONSES = "responses"
 DEAD_LETTERS = "dead-letters"
 
+READ = 20
+"""Messages that a client has at hand for one read, at most: so few that reading has to stop now and then."""
+
 
 class Killed(BaseException):
     """The process ends here and now."""
@@ -225,7 +228,7 @@ class GroupConsumer(_Consumer):
         self._port()
         if self._broker.rng.random() < 0.3:
             self._serve()
-        return self._fetch(most)
+        return self._fetch(min(most, READ))
 
     def _serve(self) -> None:
         """Callbacks run inside of polling."""

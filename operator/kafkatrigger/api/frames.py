@@ -206,9 +206,10 @@ class FrameBuffer:
         self._buffer += data
         payloads = []
         start = 0
-        while (end := self._end_of_frame(start)) is not None:
-            payloads.append(bytes(self._buffer[start + LENGTH.size : end]))
-            start = end
+        with memoryview(self._buffer) as view:  # a slice of the buffer itself would be one more copy
+            while (end := self._end_of_frame(start)) is not None:
+                payloads.append(bytes(view[start + LENGTH.size : end]))
+                start = end
         del self._buffer[:start]
         return payloads
 
