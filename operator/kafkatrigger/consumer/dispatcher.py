@@ -226,8 +226,12 @@ class Dispatcher:
             return None, False
         if self._lanes.is_one_first:
             return self._take_foremost(worker), True
+        if worker.suspects or worker.is_isolated:
+            if worker.in_flight:
+                return None, False
+            worker.is_isolated = bool(worker.suspects)
         if worker.suspects:
-            return (None if worker.in_flight else self._take_suspects(worker, worker.suspects, room)), True
+            return self._take_suspects(worker, worker.suspects, room), True
         room = min(room, FRAME_RECORDS, worker.window - worker.in_flight)
         if room <= 0:
             return None, False

@@ -55,6 +55,8 @@ class Worker:
         """That may run."""
         self.suspects: deque[list[Lane]] = deque()
         """Groups of which each runs with nothing else under way: so if the worker ends, it is known of which group."""
+        self.is_isolated = False
+        """What is under way is such a group, or was the last."""
         self.backlog: deque[Chunk] = deque()
         self.flights: dict[int, Flight] = {}
         self.released: list[tuple[Partition, bytes | None]] = []

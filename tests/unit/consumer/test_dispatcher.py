@@ -271,6 +271,20 @@ def test_no_more_suspects_are_in_flight_than_may_be(everywhere: bool) -> None:
 
 
 @EVERYWHERE
+def test_nothing_else_runs_beside_suspects(everywhere: bool) -> None:
+    """Nor beside the last group of them: else it would be looked for among ever new messages."""
+    dispatcher = ready()
+    for lane in suspects(dispatcher, 2):
+        suspect(dispatcher, [lane], everywhere)
+    dispatcher.add(Chunk([PARTITION], [record(100)], 0, plain=True))
+    for expected in ([0], [1], [100]):
+        batches = sent(dispatcher)
+        assert offsets(batches) == expected
+        assert sent(dispatcher) == []
+        answer(dispatcher, batches)
+
+
+@EVERYWHERE
 def test_a_limit_holds_for_suspects_too(everywhere: bool) -> None:
     dispatcher = ready()
     suspect(dispatcher, suspects(dispatcher, 3), everywhere)
