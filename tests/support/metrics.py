@@ -58,3 +58,14 @@ def _exported(collector: Collector) -> dict[str, Exported]:
         name = f"{family.name}_total" if family.type == "counter" else family.name
         found[name] = Exported(family.type, labels, frozenset(each.name for each in samples))
     return found
+
+
+def labels_of_series() -> dict[str, frozenset[str]]:
+    """What an expression may select by and aggregate over, for each name that it may use."""
+    pods = {name: each._replace(labels=each.labels | POD_LABELS) for name, each in of_pods().items()}
+    every = [*pods.values(), *of_operator().values()]
+    return {name: each.labels | _added(name) for each in every for name in each.series}
+
+
+def _added(series: str) -> frozenset[str]:
+    return frozenset(_OF_FAMILIES if series.endswith("_bucket") else ())

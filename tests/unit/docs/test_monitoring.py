@@ -2,10 +2,18 @@
 
 import re
 
+import yaml
+
 from tests.support import metrics
 from tests.support.docs import ROOT
 from tests.support.metrics import Exported
 
+ALERTS = [
+    rule
+    for group in yaml.safe_load((ROOT / "charts/kafkatrigger/files/alerts.yaml").read_text())["groups"]
+    for rule in group["rules"]
+    if "alert" in rule
+]
 MONITORING = (ROOT / "docs" / "monitoring.md").read_text()
 
 
@@ -26,3 +34,18 @@ def test_metrics_of_pods_are_listed() -> None:
 
 def test_metrics_of_the_operator_are_listed() -> None:
     assert listed("the operator") == plain(metrics.of_operator())
+
+
+def test_alerts_are_listed() -> None:
+    names = [each["alert"] for each in ALERTS]
+    assert re.findall(r"^\| \[`(\w+)`\]", MONITORING, re.MULTILINE) == names
+    assert re.findall(r"^## (\w+)$", (ROOT / "docs" / "alerts.md").read_text(), re.MULTILINE) == names
+
+
+def test_alerts_say_what_to_do_and_where_it_is_explained() -> None:
+    for each in ALERTS:
+        notes, name = each["annotations"], each["alert"]
+        assert notes["runbook_url"] == f"docs/alerts.md#{name.lower()}"
+        assert notes["summary"].endswith(".")
+        assert len(notes["description"]) > len(notes["summary"])
+        assert each["labels"]["severity"] in ("critical", "warning")
