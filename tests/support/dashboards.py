@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from docs.draw_dashboard import filled
+
 FILES = Path(__file__).parents[2] / "charts" / "kafkatrigger" / "files"
 ALERTS = FILES / "alerts.yaml"
 DASHBOARDS = sorted((FILES / "dashboards").glob("*.json"))
@@ -29,11 +31,4 @@ def expressions(dashboard: Path) -> Iterator[tuple[str, str]]:
     """Each expression of a dashboard's panels, as Grafana sends it, and the panel's title."""
     for panel in panels(dashboard):
         for target in panel["targets"]:
-            yield panel["title"], filled(target["expr"])
-
-
-def filled(expression: str, variables: dict[str, str] = _VARIABLES) -> str:
-    """The expression with Grafana's variables replaced."""
-    for name, value in variables.items():
-        expression = expression.replace(name, value)
-    return expression
+            yield panel["title"], filled(target["expr"], _VARIABLES)

@@ -2,18 +2,12 @@
 
 import re
 
-import yaml
-
 from tests.support import metrics
+from tests.support.dashboards import FILES, panels, rules
 from tests.support.docs import ROOT
 from tests.support.metrics import Exported
 
-ALERTS = [
-    rule
-    for group in yaml.safe_load((ROOT / "charts/kafkatrigger/files/alerts.yaml").read_text())["groups"]
-    for rule in group["rules"]
-    if "alert" in rule
-]
+ALERTS = [each for each in rules() if "alert" in each]
 MONITORING = (ROOT / "docs" / "monitoring.md").read_text()
 
 
@@ -49,3 +43,10 @@ def test_alerts_say_what_to_do_and_where_it_is_explained() -> None:
         assert notes["summary"].endswith(".")
         assert len(notes["description"]) > len(notes["summary"])
         assert each["labels"]["severity"] in ("critical", "warning")
+
+
+def test_the_picture_is_of_the_dashboard_as_it_is() -> None:
+    picture = (ROOT / "docs" / "dashboard.svg").read_text()
+    titles = [each["title"] for each in panels(FILES / "dashboards" / "trigger.json")]
+    assert re.findall(r'<text class="title"[^>]*>(.*?)</text>', picture) == titles
+    assert "prefers-color-scheme: dark" in picture
