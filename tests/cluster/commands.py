@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import base_image, kafka_in_cluster, kafka_jars, native, packages
+from . import base_image, kafka_in_cluster, kafka_jars, native, packages, prometheus
 from .errors import ClusterError
 from .images import Image, of_kafka, of_target, of_user
 from .programs import COREDNS_PROGRAM, HELM_PROGRAM, KIND_PROGRAM, KUBERNETES_PROGRAMS, PAUSE_PROGRAM, GoProgram
@@ -18,7 +18,7 @@ def up(provider: Provider) -> None:
 
 
 def tools() -> None:
-    Plan([_packages(native=False), *_programs(), _jars()]).run()
+    Plan([_packages(native=False), *_programs(), _jars(), _prometheus()]).run()
 
 
 def images(provider: Provider, selection: list[Image]) -> None:
@@ -34,7 +34,7 @@ def kafka(provider: Provider) -> None:
 
 def everything(provider: Provider) -> None:
     project = _images(provider, [of_target(target) for target in TARGETS])
-    prepared = [*_prepared(provider), *_base(provider), _jars()]
+    prepared = [*_prepared(provider), *_base(provider), _jars(), _prometheus()]
     Plan([*prepared, _cluster(provider), *project, *_kafka(provider)]).run()
     _print_kafka(provider)
     _print_kubeconfig()
@@ -119,6 +119,11 @@ def _base(provider: Provider) -> list[Step]:
 def _jars() -> Step:
     title = f"downloading Apache Kafka {KAFKA}"
     return Step("kafka-jars", title, lambda: _cached([kafka_jars.ensure()]), ("packages",))
+
+
+def _prometheus() -> Step:
+    # After the packages, which may update apt's lists.
+    return Step("prometheus", "downloading Prometheus", lambda: _cached([prometheus.ensure()]), ("packages",))
 
 
 def _images(provider: Provider, selection: list[Image]) -> list[Step]:

@@ -1,7 +1,8 @@
-"""Where the programs are that were built for the cluster."""
+"""Where the programs are that were built, or downloaded, for the cluster and for tests."""
 
 from pathlib import Path
 
+from . import prometheus
 from .errors import ClusterError
 from .programs import HELM_PROGRAM, KUBERNETES_PROGRAMS, GoProgram
 
@@ -27,6 +28,14 @@ class Tools:
     @property
     def kube_controller_manager(self) -> Path:
         return _built(KUBERNETES_PROGRAMS, "kube-controller-manager")
+
+    @property
+    def prometheus(self) -> Path:
+        return prometheus.program("prometheus")
+
+    @property
+    def promtool(self) -> Path:
+        return prometheus.program("promtool")
 
 
 def _built(program: GoProgram, name: str) -> Path:

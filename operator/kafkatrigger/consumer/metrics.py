@@ -11,6 +11,7 @@ from kafkatrigger.consumer.health import Health
 from kafkatrigger.consumer.histogram import Histogram
 
 _LABELS = ["namespace", "trigger"]
+_OUTCOMES = ("succeeded", "filtered", "dead_lettered", "skipped")
 
 
 class StatusCollector(Collector):
@@ -23,7 +24,9 @@ class StatusCollector(Collector):
         """Called at every scrape."""
         status = self._health.status
         names = status.trigger.split("/", 1)
-        yield _counter("kafkatrigger_messages", "Terminal messages.", names, "outcome", status.outcomes)
+        # Prometheus sees a counter grow only where it has seen it before: the first dead letter has to count.
+        outcomes = dict.fromkeys(_OUTCOMES, 0) | status.outcomes
+        yield _counter("kafkatrigger_messages", "Terminal messages.", names, "outcome", outcomes)
         yield _counter(
             "kafkatrigger_attempts",
             "Attempts that ended: succeeded, or why they failed.",
@@ -44,6 +47,11 @@ class StatusCollector(Collector):
         yield _gauge("kafkatrigger_blocked_keys", "Keys that wait for a decision.", names, status.blocked_keys)
         yield _gauge("kafkatrigger_breaker_open", "1 while too much fails to go on.", names, int(status.breaker_open))
         yield _gauge("kafkatrigger_ready", "1 while the pod is ready.", names, int(status.ready))
+        reason = GaugeMetricFamily(
+            "kafkatrigger_reason", "1 for the reason of being ready or not.", labels=[*_LABELS, "reason"]
+        )
+        reason.add_metric([*names, status.reason], 1)
+        yield reason
         rebalances = CounterMetricFamily("kafkatrigger_rebalances", "Changes of the assignment.", labels=_LABELS)
         rebalances.add_metric(names, status.rebalances)
         yield rebalances

@@ -8,22 +8,22 @@ RECONCILE_SECONDS = Histogram("kafkatrigger_reconcile_seconds", "Time of one rec
 RECONCILE_ERRORS = Counter(
     "kafkatrigger_reconcile_errors_total", "Reconciles that failed and were put back into the queue."
 )
-TRIGGERS = Gauge("kafkatrigger_triggers", "Triggers, by the status of their condition Ready.", ["ready"])
+TRIGGERS = Gauge(
+    "kafkatrigger_triggers", "Triggers, by status and reason of their condition Ready.", ["ready", "reason"]
+)
 
 
 class ReadyCount:
     """Keeps TRIGGERS up to date."""
 
     def __init__(self) -> None:
-        self._ready: dict[Key, str] = {}
-        for status in ("true", "false", "unknown"):
-            TRIGGERS.labels(status).set(0)
+        self._ready: dict[Key, tuple[str, str]] = {}
 
-    def set(self, key: Key, status: str) -> None:
+    def set(self, key: Key, status: str, reason: str) -> None:
         self.forget(key)
-        self._ready[key] = status.lower()
-        TRIGGERS.labels(status.lower()).inc()
+        self._ready[key] = status.lower(), reason
+        TRIGGERS.labels(*self._ready[key]).inc()
 
     def forget(self, key: Key) -> None:
         if before := self._ready.pop(key, None):
-            TRIGGERS.labels(before).dec()
+            TRIGGERS.labels(*before).dec()

@@ -275,7 +275,8 @@ class Reconciler:
     async def _report(self, trigger: Trigger, seen: Observation) -> None:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         wanted = status(seen, trigger.status, now)
-        self._ready.set(trigger.key, (find(wanted["conditions"], READY) or {})["status"])
+        ready = find(wanted["conditions"], READY) or {}
+        self._ready.set(trigger.key, ready["status"], ready["reason"])
         if same(wanted, trigger.status):
             self._checkpointer.told(trigger.key, seen.remembered)
             return
