@@ -56,6 +56,23 @@ class PartitionStatus(msgspec.Struct, rename="camel"):
     """In hexadecimal digits; empty where the broker does not say."""
 
 
+class FailedMessage(msgspec.Struct, rename="camel"):
+    """A message whose last attempt failed."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    """Such as FunctionFailed."""
+    error_class: str
+    """Such as ValueError; never the error's text, which may quote the message."""
+    attempt: int
+    final: bool
+    """It was the last attempt: what follows is for `delivery.onFailure` to say."""
+    failed_at: int
+    """Milliseconds since the epoch."""
+
+
 class PodStatus(msgspec.Struct, rename="camel"):
     """The pod's state in one document; holds no key, no value and no credential."""
 
@@ -97,3 +114,8 @@ class PodStatus(msgspec.Struct, rename="camel"):
     log_change: str = ""
     """The latest that happened to a log without the trigger's doing, as a sentence: retention removed what was not read yet,
     the log lost its end, the topic was made anew."""
+    last_failures: list[FailedMessage] = []
+    """The messages that failed last, a few of them, the latest last."""
+    clock: float = 0.0
+    """Seconds on a clock of the pod's that never goes back, when this was said: what was counted between two such documents,
+    divided by the seconds between them, is a rate. 0 where the pod does not say."""

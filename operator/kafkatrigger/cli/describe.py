@@ -1,35 +1,43 @@
-"""`kafkatrigger describe`: a trigger, its conditions and its partitions on one page."""
+"""`kafkatrigger describe`: a trigger, its conditions, its partitions and what failed last on one page."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import click
 import msgspec
 
-from kafkatrigger.api.control import Describe
-from kafkatrigger.api.pod_status import PartitionStatus, PodStatus
+from kafkatrigger.api.pod_status import PartitionStatus
+from kafkatrigger.cli import rates
+from kafkatrigger.cli.looks import look
 from kafkatrigger.cli.options import PARTIAL, output_option, place_options, take_place
+from kafkatrigger.cli.rates import Pods, Rates
 from kafkatrigger.cli.reach import DEFAULT_NAMESPACE, Place, ReachError, consumers, trigger
-from kafkatrigger.cli.render import json_text, table, when
+from kafkatrigger.cli.render import json_text, number, table, when
+from kafkatrigger.cli.tables import failure_table, held, pod_table
 
 _CONDITIONS = ("CONDITION", "STATUS", "SINCE", "REASON", "MESSAGE")
-_PARTITIONS = ("PARTITION", "CONSUMER", "STARTED BY", "COMMITTED", "LOG ENDS", "LAG", "CHECKPOINT")
+_PARTITIONS = (
+    *("PARTITION", "CONSUMER", "STARTED BY", "COMMITTED", "LOG ENDS", "LAG"),
+    *("IN/S", "OUT/S", "BLOCKED KEYS", "CHECKPOINT"),
+)
+PAUSE = 1.0
+"""Seconds between the two looks that rates are taken from."""
 
-Pods = dict[str, PodStatus]
-"""What consumers say of themselves, by name."""
 
-
-@click.command(short_help="A trigger's conditions and partitions.")
+@click.command(short_help="A trigger's conditions, partitions and last failures.")
 @click.argument("name")
 @place_options
 @output_option
 @click.pass_context
 def describe(context: click.Context, /, name: str, output: str, **given: Any) -> None:
-    """Show a trigger: conditions, replay, and where each partition started and why, is now, and has to go."""
+    """Show a trigger: conditions, replay, pods with their rates, where each partition started and why, is now, and has to
+    go, and the messages that failed last.
+    """
     place = take_place(name, given)
     body = _on_this_machine(place) if place.local else trigger(place)
-    pods, complete = _pods(place)
-    click.echo(json_text(document(body, pods)) if output == "json" else page(body, pods))
+    before, pods, complete = _pods(place)
+    click.echo(json_text(document(body, before, pods)) if output == "json" else page(body, before, pods))
     context.exit(0 if complete else PARTIAL)
 
 
@@ -38,30 +46,24 @@ def _on_this_machine(place: Place) -> dict[str, Any]:
     return {"metadata": {"name": place.name, "namespace": place.namespace or DEFAULT_NAMESPACE}}
 
 
-def _pods(place: Place) -> tuple[Pods, bool]:
-    """What those say that can be asked, and whether all did."""
+def _pods(place: Place) -> tuple[Pods, Pods, bool]:
+    """What those say that can be asked, at two looks, and whether all did at the second."""
     try:
         everywhere = consumers(place)
     except ReachError as error:
         if place.local:
             raise
         click.echo(error.message, err=True)
-        return {}, True
-    pods: Pods = {}
-    for consumer in everywhere:
-        try:
-            answer = consumer.ask(Describe())
-        except ReachError as error:
-            click.echo(f"{consumer.name}: {error.message}", err=True)
-            continue
-        if answer.status is None:
-            click.echo(f"{consumer.name}: {answer.error or 'it is of another version'}", err=True)
-        else:
-            pods[consumer.name] = answer.status
-    return pods, len(pods) == len(everywhere)
+        return {}, {}, True
+    first = look(everywhere)
+    time.sleep(PAUSE if first.pods else 0)
+    second = look([each for each in everywhere if each.name in first.pods])
+    for problem in (*first.problems, *second.problems):
+        click.echo(problem, err=True)
+    return first.pods, second.pods, len(second.pods) == len(everywhere)
 
 
-def document(body: dict[str, Any], pods: Pods) -> dict[str, Any]:
+def document(body: dict[str, Any], before: Pods, pods: Pods) -> dict[str, Any]:
     """For programs. Pure."""
     metadata, status = body["metadata"], body.get("status", {})
     known = ("conditions", "replay", "blockedKeys", "partitionTimestamps")
@@ -70,10 +72,11 @@ def document(body: dict[str, Any], pods: Pods) -> dict[str, Any]:
         "name": metadata["name"],
         **{field: status[field] for field in known if field in status},
         "consumers": {name: msgspec.to_builtins(pod) for name, pod in pods.items()},
+        "rates": {name: rates.of_pod(before.get(name), pod).document() for name, pod in pods.items()},
     }
 
 
-def page(body: dict[str, Any], pods: Pods) -> str:
+def page(body: dict[str, Any], before: Pods, pods: Pods) -> str:
     """For people. Pure."""
     parts = [_head(body, pods)]
     if conditions := body.get("status", {}).get("conditions", []):
@@ -82,9 +85,11 @@ def page(body: dict[str, Any], pods: Pods) -> str:
             for each in conditions
         ]
         parts.append(table(_CONDITIONS, rows))
-    if partitions := _partition_rows(body, pods):
+    if pods:
+        parts.append(pod_table(before, pods))
+    if partitions := _partition_rows(body, before, pods):
         parts.append(table(_PARTITIONS, partitions))
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in [*parts, failure_table(pods)] if part)
 
 
 def _head(body: dict[str, Any], pods: Pods) -> str:
@@ -99,13 +104,15 @@ def _head(body: dict[str, Any], pods: Pods) -> str:
     return "\n".join(f"{name.ljust(widest)}   {value}" for name, value in rows)
 
 
-def _partition_rows(body: dict[str, Any], pods: Pods) -> list[Sequence[str]]:
+def _partition_rows(body: dict[str, Any], before: Pods, pods: Pods) -> list[Sequence[str]]:
     timestamps = body.get("status", {}).get("partitionTimestamps", {})
-    held = [(each.topic, each.partition, name, each) for name, pod in pods.items() for each in pod.partitions]
-    return [_row(name, each, timestamps) for *_, name, each in sorted(held, key=lambda row: row[:3])]
+    return [
+        _row(name, each, rates.of_partition(before.get(name), pod, each), timestamps) for name, pod, each in held(pods)
+    ]
 
 
-def _row(consumer: str, at: PartitionStatus, timestamps: dict[str, dict[str, int]]) -> Sequence[str]:
+def _row(consumer: str, at: PartitionStatus, flow: Rates, timestamps: dict[str, dict[str, int]]) -> Sequence[str]:
     checkpoint = timestamps.get(at.topic, {}).get(str(at.partition), 0)
-    numbers = ("-" if number is None else str(number) for number in (at.committed, at.end, at.lag))
-    return f"{at.topic}/{at.partition}", consumer, at.started, *numbers, when(checkpoint) if checkpoint else "-"
+    place = f"{at.topic}/{at.partition}", consumer, at.started
+    numbers = (number(each) for each in (at.committed, at.end, at.lag, flow.arrived, flow.done, at.blocked_keys))
+    return *place, *numbers, when(checkpoint) if checkpoint else "-"

@@ -23,6 +23,12 @@ def runs_of(namespace: str, name: str) -> list[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() and _is_ours(_base()) else []
 
 
+def all_runs() -> list[Path]:
+    """The folders of all runs of this user."""
+    base = _base()
+    return sorted(base.glob("*/*")) if base.is_dir() and _is_ours(base) else []
+
+
 def new_run(namespace: str, name: str) -> tempfile.TemporaryDirectory[str]:
     """A folder for a run, gone with the context; FolderError."""
     _base().mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ _COMMANDS = {
     "replay": "kafkatrigger.cli.replay:replay",
     "resume": "kafkatrigger.cli.blocked:resume",
     "run": "kafkatrigger.cli.run:run",
+    "top": "kafkatrigger.cli.top:top",
 }
 
 

@@ -27,6 +27,11 @@ CONTAINER = "consumer"
 DEFAULT_NAMESPACE = "default"
 """Of a trigger on this machine."""
 
+QUIET_SECONDS = 10.0
+"""What a consumer has to answer somebody who watches many: a node that is gone must not keep the others waiting."""
+
+Run = Callable[[Sequence[str], bytes], bytes]
+
 
 class ReachError(click.ClickException):
     """A consumer cannot be asked; the message says which one, why, and what to do."""
@@ -46,7 +51,7 @@ class Consumer(NamedTuple):
     """One consumer of a trigger."""
 
     name: str
-    run: Callable[[Sequence[str], bytes], bytes]
+    run: Run
     """`python -m` with these arguments where the consumer is; standard input and output. ReachError."""
     socket: str
     config: str
@@ -66,13 +71,18 @@ def consumers(place: Place) -> list[Consumer]:
     """Those that can be asked now, at least one; a warning names the others. ReachError where there are none."""
     found = list(_on_this_machine(place) if place.local else _on_the_cluster(place))
     if not found:
-        raise ReachError(_nobody(place))
+        raise ReachError(nobody(place))
     return found
 
 
 def trigger(place: Place) -> dict[str, Any]:
     """The trigger as the cluster has it; ReachError where there is none."""
     return _got(place, PLURAL, place.name)
+
+
+def kubectl(place: Place, *arguments: str) -> bytes:
+    """What kubectl writes; ReachError where it fails."""
+    return _output([*_kubectl(place), *arguments], b"")
 
 
 def configuration(place: Place) -> ConsumerConfig:
@@ -82,6 +92,19 @@ def configuration(place: Place) -> ConsumerConfig:
         return msgspec.json.decode(data.get("consumer.json", ""), type=ConsumerConfig)
     except msgspec.DecodeError as error:
         raise ReachError(f"the configuration of {place.name} is not of this version: {error}") from None
+
+
+def quiet_consumer(place: Place, name: str) -> Consumer:
+    """That of the pod, for whoever looks again and again: what goes wrong is in the error alone, and is told soon."""
+    return Consumer(f"{place.namespace}/{name}", _in_pod(_kubectl(place), name, _quietly), CONTROL_SOCKET, CONFIG_PATH)
+
+
+def local_consumer(folder: Path) -> Consumer | None:
+    """That of the run with this folder; None where it has ended."""
+    path = folder / "control.sock"
+    if not _listens(path):
+        return None
+    return Consumer(f"run {folder.name}", _run_here, str(path), str(folder / "consumer.json"))
 
 
 def set_field(place: Place, path: str, value: object) -> None:
@@ -95,7 +118,8 @@ def _got(place: Place, kind: str, name: str) -> dict[str, Any]:
     return body
 
 
-def _nobody(place: Place) -> str:
+def nobody(place: Place) -> str:
+    """Says that the trigger has no consumer, and why that may be."""
     if place.local:
         return f"no `kafkatrigger run` of the trigger {place.name} runs on this machine as this user (namespace {_local(place)})"
     return (
@@ -110,9 +134,8 @@ def _local(place: Place) -> str:
 
 def _on_this_machine(place: Place) -> Iterator[Consumer]:
     for folder in runs_of(_local(place), place.name):
-        path = folder / "control.sock"
-        if _listens(path):
-            yield Consumer(f"run {folder.name}", _run_here, str(path), str(folder / "consumer.json"))
+        if consumer := local_consumer(folder):
+            yield consumer
 
 
 def _listens(path: Path) -> bool:
@@ -135,7 +158,7 @@ def _on_the_cluster(place: Place) -> Iterator[Consumer]:
     for body in json.loads(_output([*kubectl, "get", "pods", selector, "--output=json"], b""))["items"]:
         found = pod(body)
         if found.answers:
-            yield Consumer(found.name, _in_pod(kubectl, found.name), CONTROL_SOCKET, CONFIG_PATH)
+            yield Consumer(found.name, _in_pod(kubectl, found.name, _output), CONTROL_SOCKET, CONFIG_PATH)
         else:
             click.echo(f"pod {found.name} does not run: it was not asked", err=True)
 
@@ -145,10 +168,10 @@ def _kubectl(place: Place) -> list[str]:
     return ["kubectl", *(f"--{name}={value}" for name, value in options.items() if value)]
 
 
-def _in_pod(kubectl: Sequence[str], name: str) -> Callable[[Sequence[str], bytes], bytes]:
+def _in_pod(kubectl: Sequence[str], name: str, output: Run) -> Run:
     def run(arguments: Sequence[str], stdin: bytes) -> bytes:
         where = ["exec", "--stdin", f"--container={CONTAINER}", name, "--"]
-        return _output([*kubectl, *where, "python", "-m", *arguments], stdin)
+        return output([*kubectl, *where, "python", "-m", *arguments], stdin)
 
     return run
 
@@ -158,9 +181,25 @@ def _output(command: Sequence[str], stdin: bytes) -> bytes:
     try:
         result = subprocess.run(command, input=stdin, stdout=subprocess.PIPE, check=False)
     except FileNotFoundError:
-        raise ReachError(
-            f"{command[0]} is not installed: install it, or use --local (or --brokers, for dead letters)"
-        ) from None
+        raise _not_installed(command[0]) from None
     if result.returncode:
         raise ReachError(f"{' '.join(command[:2])} failed with exit code {result.returncode}, see above")
     return result.stdout
+
+
+def _quietly(command: Sequence[str], stdin: bytes) -> bytes:
+    """Standard output; the error has the last line of standard error."""
+    try:
+        result = subprocess.run(command, input=stdin, capture_output=True, timeout=QUIET_SECONDS, check=False)
+    except FileNotFoundError:
+        raise _not_installed(command[0]) from None
+    except subprocess.TimeoutExpired:
+        raise ReachError(f"no answer within {QUIET_SECONDS:.0f} s: does its node run?") from None
+    if result.returncode:
+        lines = result.stderr.decode(errors="replace").split("\n")
+        raise ReachError(next((line for line in reversed(lines) if line.strip()), f"exit code {result.returncode}"))
+    return result.stdout
+
+
+def _not_installed(program: str) -> ReachError:
+    return ReachError(f"{program} is not installed: install it, or use --local (or --brokers, for dead letters)")

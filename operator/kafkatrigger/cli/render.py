@@ -63,6 +63,13 @@ def precisely(milliseconds: int) -> str:
     return f"{text.removesuffix('+00:00')}Z"
 
 
+def number(value: float | None) -> str:
+    """As short as a person needs it: `-` where it is not known, one digit behind the point below ten."""
+    if value is None:
+        return "-"
+    return f"{value:.1f}" if 0 < value < 10 and value != round(value) else str(round(value))
+
+
 def counted(count: int, noun: str) -> str:
     """`1 key`, `2 keys`."""
     return f"{count} {noun}{'' if count == 1 else 's'}"

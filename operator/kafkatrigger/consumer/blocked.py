@@ -1,8 +1,12 @@
 """What people decide about lanes that wait for them. Answers the requests of the control socket."""
 
-from kafkatrigger.api.control import Answer, BlockedKey, ListBlocked, Request, ResolveBlocked
+import logging
+
+from kafkatrigger.api.control import Action, Answer, BlockedKey, ListBlocked, Request, ResolveBlocked
 from kafkatrigger.api.frames import Failed
 from kafkatrigger.consumer.lanes import Lane, Lanes
+
+log = logging.getLogger(__name__)
 
 _UNKNOWN = Failed("", "", "it failed before this pod started", True)
 
@@ -15,12 +19,20 @@ def handle(lanes: Lanes, request: Request) -> Answer:
         wanted = {(each.topic, each.partition, each.offset) for each in request.keys}
         chosen = [lane for lane in lanes.blocked if place(lane) in wanted]
         for lane in chosen:
+            _tell(lane, request.action)
             lanes.unblock(lane, request.action)
         return Answer(count=len(chosen))
     resumed = list(lanes.stopped)
     for lane in resumed:
+        _tell(lane, "retry")
         lanes.unblock(lane, "retry")
     return Answer(count=len(resumed))
+
+
+def _tell(lane: Lane, action: Action) -> None:
+    """Who skips a message gives it up: that is on record."""
+    facts = lane.partition.facts(lane.stopped_at)
+    log.warning("%s-%d: somebody decided: %s", lane.partition.name, lane.stopped_at, action, extra=facts)
 
 
 def place(lane: Lane) -> tuple[str, int, int]:

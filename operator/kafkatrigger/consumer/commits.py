@@ -100,11 +100,13 @@ class Commits:
                 continue
             del self._under_way[partition]
             if error or each.error:
-                log.warning("commit of %s failed (%s): it is repeated", partition.name, error or each.error)
+                log.warning("commit of %s failed (%s): it is repeated", partition.name, error or each.error,
+                            extra=partition.facts(at.watermark))  # fmt: skip
                 partition.told = None
             else:
                 partition.committed = at
                 partition.commits_done = partition.commits_sent
+                log.debug("%s is committed", partition.name, extra=partition.facts(at.watermark))
 
     def forget(self, partition: Partition) -> None:
         """It was given up, or begins anew: an answer that is under way is not its."""

@@ -237,6 +237,7 @@ class Engine:
         self._dispatcher.queue_lanes()
         limit = 0 if self._stops.point else self._breaker.allowance(now, self._dispatcher.in_flight)
         for worker, batch in self._dispatcher.departures(limit):
+            log.debug("worker %d gets a batch of %d messages", worker, len(batch.records))
             self._link.send(worker, batch)
             if limit and batch.records:
                 self._breaker.probe_sent()

@@ -1,5 +1,6 @@
 """What the pod says about itself: the last published status, and the age of the engine's last tick."""
 
+import logging
 import threading
 import time
 from typing import NamedTuple
@@ -7,6 +8,8 @@ from typing import NamedTuple
 from kafkatrigger.api import pod_status
 from kafkatrigger.api.pod_status import PodStatus
 from kafkatrigger.consumer.histogram import Histogram
+
+log = logging.getLogger(__name__)
 
 TICK_LIMIT = 60.0
 """Seconds without a tick after which the process is taken for hung. Broker reachability never ends a pod."""
@@ -39,7 +42,9 @@ class Health:
         return time.monotonic() - self._ticked < TICK_LIMIT
 
     def publish(self, status: PodStatus) -> None:
-        """Replaces what readers see."""
+        """Replaces what readers see; a new reason is news for the log too."""
+        if status.reason != self._status.reason:
+            log.info("%s: %s", status.reason, status.message, extra={"ready": status.ready})
         with self._lock:
             self._status = status
 

@@ -15,6 +15,7 @@ from kafkatrigger.consumer import dead_letter, retry
 from kafkatrigger.consumer.breaker import Breaker
 from kafkatrigger.consumer.dispatcher import Dispatcher
 from kafkatrigger.consumer.lanes import Lane, Lanes
+from kafkatrigger.consumer.last_failures import LastFailures
 from kafkatrigger.consumer.offsets import BLOCKED, PARTITION, STOPPED, LaneId
 from kafkatrigger.consumer.outbox import Callbacks, Outbox
 from kafkatrigger.consumer.output import Output, Plain
@@ -47,6 +48,7 @@ class Outcomes:
         """Whose answers are being dealt with."""
         self.attempts: Counter[str] = Counter()
         """Attempts that ended, by how: succeeded, or the reason of a failure."""
+        self.last_failures = LastFailures()
 
     # Answers
 
@@ -149,8 +151,10 @@ class Outcomes:
             self._finally_failed(partition, record, failed)
             return
         wait = retry.delay(policy, attempt, random.random())  # noqa: S311 - it spreads retries, nothing more
-        log.info("%s@%d failed (%s, %s): attempt %d follows in %.1f s",
-                 partition.name, record[1], failed.reason, failed.error_class, attempt + 1, wait)  # fmt: skip
+        self.last_failures.note(partition, record, failed, final=False)
+        log.info("%s-%d failed (%s, %s): attempt %d follows in %.1f s",
+                 partition.name, record[1], failed.reason, failed.error_class, attempt + 1, wait,
+                 extra=partition.facts(record[1]))  # fmt: skip
         lane = self.lane(partition, record)
         self._lanes.put(lane, (*record[:3], attempt + 1, *record[4:]))
         # The attempts used up are committed before the next one, so that no restart forgets them.
@@ -158,14 +162,7 @@ class Outcomes:
 
     def _finally_failed(self, partition: Partition, record: Record, failed: Failed) -> None:
         on_failure = self._config.on_failure
-        what = {
-            "DeadLetter": f"it goes to {self._config.dead_letter.topic}",
-            "Skip": "it is skipped",
-            "Block": "its key waits for a decision: kafkatrigger blocked list",
-            "Stop": "the trigger stops: kafkatrigger resume",
-        }[on_failure]
-        log.warning("%s@%d failed for good after %d attempts (%s, %s): %s",
-                    partition.name, record[1], record[3], failed.reason, failed.error_class, what)  # fmt: skip
+        self._tell_final(partition, record, failed)
         if on_failure == "DeadLetter":
             self.write_dead_letter(partition, record, failed)
         elif on_failure == "Skip":
@@ -173,6 +170,18 @@ class Outcomes:
         else:
             state = BLOCKED if on_failure == "Block" else STOPPED
             self._lanes.block(self.lane(partition, record), record, failed, state, time.time())
+
+    def _tell_final(self, partition: Partition, record: Record, failed: Failed) -> None:
+        what = {
+            "DeadLetter": f"it goes to {self._config.dead_letter.topic}",
+            "Skip": "it is skipped",
+            "Block": "its key waits for a decision: kafkatrigger blocked list",
+            "Stop": "the trigger stops: kafkatrigger resume",
+        }[self._config.on_failure]
+        self.last_failures.note(partition, record, failed, final=True)
+        log.warning("%s-%d failed for good after %d attempts (%s, %s): %s",
+                    partition.name, record[1], record[3], failed.reason, failed.error_class, what,
+                    extra=partition.facts(record[1]))  # fmt: skip
 
     def write_dead_letter(self, partition: Partition, record: Record, failed: Failed) -> None:
         """The message goes to the dead-letter topic.
@@ -206,6 +215,7 @@ class Outcomes:
         message = f"{what} was refused by the topic {output.topic}: {error.str()}"
         failed = Failed("ResponseRefused", error.name(), message, True)
         if self._config.on_failure == "DeadLetter":
+            self._tell_final(output.partition, output.source, failed)
             self._await(output)
             return self._dead_letter(output.partition, output.source, failed)
         self._failed(output.partition, output.source, failed)

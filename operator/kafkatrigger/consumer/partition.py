@@ -58,3 +58,7 @@ class Partition(msgspec.Struct, eq=False):
     @property
     def name(self) -> str:
         return f"{self.topic}-{self.number}"
+
+    def facts(self, offset: int) -> dict[str, object]:
+        """Where a log line is about, as fields of it."""
+        return {"topic": self.topic, "partition": self.number, "offset": offset}

@@ -35,7 +35,10 @@ def main() -> None:
         start = start_policy.from_environment(os.environ, config.partition_timestamps)
     except (OSError, msgspec.DecodeError) as error:
         sys.exit(f"the configuration {options.config} cannot be used: {error}")
-    health = Health(f"{config.namespace}/{config.name}", config.group_id)
+    trigger = f"{config.namespace}/{config.name}"
+    logs.speak_of(trigger)
+    logs.follow_level()
+    health = Health(trigger, config.group_id)
     server = http.serve(health, metrics.registry(health), options.port)
     log.info(
         "consuming %s as group %s; status at port %d",

@@ -59,6 +59,8 @@ def status(parts: Parts, source: Source | None, problem: Problem, crowded: int, 
         retention_warning=_retention_warning(source, parts.lanes, lost),
         lost_offsets=lost + (source.log_changes.lost if source else 0),
         log_change=source.log_changes.sentence if source else "",
+        last_failures=parts.outcomes.last_failures.messages,
+        clock=time.monotonic(),
     )
 
 

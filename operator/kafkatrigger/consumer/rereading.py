@@ -170,7 +170,7 @@ class Rereader:
             return  # another pass begins where this one was
         log.error(
             "%s: messages of keys that waited were removed by retention: those of offsets %d to %d are lost",
-            going.partition.name, going.at, low - 1,
+            going.partition.name, going.at, low - 1, extra=going.partition.facts(going.at),
         )  # fmt: skip
         self.lost += low - going.at
         for lane in going.lanes.values():

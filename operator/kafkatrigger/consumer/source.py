@@ -281,7 +281,7 @@ class Source:
             elif partition.origin.topic_id and not topic_id:
                 log.warning("nobody tells the id of the topic %s: it is asked for again", partition.topic)
             elif partition.end < low:
-                self.log_changes.removed(partition.name, partition.end, low)
+                self.log_changes.removed(partition, partition.end, low)
                 partition.end = low
             elif partition.end > high:
                 partition = self._truncated(partition, high)
@@ -310,13 +310,13 @@ class Source:
         return {partition: found[_place(partition)] for partition in partitions}
 
     def _recreated(self, partition: Partition, low: int, topic_id: bytes) -> Partition:
-        self.log_changes.recreated(partition.name, low)
+        self.log_changes.recreated(partition, low)
         return self._begin_anew(partition, low, Origin(TOPIC_RECREATED, topic_id, partition.origin.config))
 
     def _truncated(self, partition: Partition, end: int) -> Partition:
         """The client cannot ask the brokers where the logs part, so it goes on at the end, or at what is open below it."""
         target = min(end, partition.committed.watermark if partition.committed else end)
-        self.log_changes.truncated(partition.name, target)
+        self.log_changes.truncated(partition, target)
         return self._begin_anew(partition, target, replace(partition.origin, reason=LOG_TRUNCATED))
 
     def _begin_anew(self, partition: Partition, offset: int, origin: Origin) -> Partition:

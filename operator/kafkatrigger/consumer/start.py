@@ -95,7 +95,7 @@ def resolve(
         checked(consumer.commit(offsets=[start_commit(each) for each in fresh], asynchronous=False))
     for each, (_, point) in zip(fresh, points, strict=True):
         each.told = each.committed = each.restored
-        log.info("%s starts at offset %d: %s", each.name, each.end, point.reason)
+        log.info("%s starts at offset %d: %s", each.name, each.end, point.reason, extra=each.facts(each.end))
         _tell(each, point, changes)
     return known + fresh
 
@@ -205,11 +205,11 @@ def _begun(of: TopicPartition, point: StartingPoint, policy: Policy, topic_ids: 
 
 def _tell(partition: Partition, point: StartingPoint, changes: LogChanges) -> None:
     if point.reason == TOPIC_RECREATED:
-        changes.recreated(partition.name, point.offset)
+        changes.recreated(partition, point.offset)
     elif point.reason == LOG_TRUNCATED:
-        changes.truncated(partition.name, point.offset)
+        changes.truncated(partition, point.offset)
     elif point.lost:
-        changes.removed(partition.name, point.offset - point.lost, point.offset)
+        changes.removed(partition, point.offset - point.lost, point.offset)
 
 
 def _committed(at: TopicPartition, policy: Policy, topic_id: bytes) -> Partition:

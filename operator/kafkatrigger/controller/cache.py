@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from kafkatrigger.api.resources import KIND
-from kafkatrigger.controller.names import INSTANCE_LABEL, MANAGED_BY_LABEL, MEMBERSHIP, REVISION, TEMPLATE_HASH
+from kafkatrigger.controller.names import (
+    INSTANCE_LABEL,
+    LOG_LEVEL,
+    MANAGED_BY_LABEL,
+    MEMBERSHIP,
+    REVISION,
+    TEMPLATE_HASH,
+)
 from kafkatrigger.controller.pods import Pod, pod
 
 Body = Mapping[str, Any]
@@ -21,11 +28,20 @@ REMEMBERED = 10_000
 that lost our labels is gone for a watch as well; its newer versions count again.)"""
 
 
+LONGEST_LEVEL = 16
+"""Characters of an annotation that are passed on to pods; what is no level is for them to say."""
+
+
 class Key(NamedTuple):
     """A trigger."""
 
     namespace: str
     name: str
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What a log line is about, as fields of it."""
+        return {"namespace": self.namespace, "trigger": self.name}
 
 
 @dataclass(frozen=True)
@@ -41,6 +57,8 @@ class Trigger:
     finalizers: tuple[str, ...]
     spec: Any
     status: Body
+    log_level: str
+    """That its pods are to have; empty when the trigger says nothing of it."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +204,7 @@ def _trigger(key: Key, body: Body) -> Trigger:
         finalizers=tuple(metadata.get("finalizers", ())),
         spec=body.get("spec"),
         status=body.get("status") or {},
+        log_level=(metadata.get("annotations") or {}).get(LOG_LEVEL, "")[:LONGEST_LEVEL],
     )
 
 

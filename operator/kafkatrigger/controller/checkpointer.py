@@ -97,7 +97,7 @@ class Checkpointer:
             try:
                 before = await self._read(trigger)
             except NotOursError as error:
-                _log.warning("no checkpoint of %s/%s: %s", *trigger.key, error)
+                _log.warning("no checkpoint is moved: %s", error, extra=trigger.key.facts)
                 return None
             wanted = checkpoints.moved(before, seen, seen.replay.memory.moves)
             if wanted is None:
@@ -136,9 +136,9 @@ class Checkpointer:
             async with self._writing:
                 return await self._take(trigger, seen)
         except (ClusterError, NotOursError) as error:
-            _log.warning("no checkpoint of %s/%s: %s; it is tried again", *key, error)
+            _log.warning("no checkpoint is taken: %s; it is tried again", error, extra=key.facts)
         except Exception:  # noqa: BLE001 - one bad trigger must not end the operator
-            _log.exception("no checkpoint of %s/%s", *key)
+            _log.exception("no checkpoint is taken", extra=key.facts)
         return 0
 
     def _pause(self, trigger: Trigger) -> float:
@@ -188,7 +188,7 @@ class Checkpointer:
         try:
             stored = await asyncio.to_thread(checkpoints.parse, first, there)
         except msgspec.DecodeError as error:
-            _log.warning("the checkpoint of %s/%s is damaged (%s) and taken anew", *trigger.key, error)
+            _log.warning("the checkpoint is damaged (%s) and taken anew", error, extra=trigger.key.facts)
             return checkpoints.unreadable(first)
         return stored if len(there) == len(others) else checkpoints.unreadable(first)
 

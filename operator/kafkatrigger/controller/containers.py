@@ -13,7 +13,7 @@ from kafkatrigger.api.pods import Resources
 from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.api.start_policy import StartPolicy, to_environment
 from kafkatrigger.api.stop import REVISION_VARIABLE, STOPPED_PATH
-from kafkatrigger.controller.names import STOPPED, checkpoint_name
+from kafkatrigger.controller.names import LOG_LEVEL, STOPPED, checkpoint_name
 from kafkatrigger.controller.settings import Image, Log, Settings
 
 Manifest = dict[str, Any]
@@ -25,6 +25,10 @@ TEMPORARY_VOLUME = "kafkatrigger-tmp"
 CONTROL_VOLUME = "kafkatrigger-control"
 POD_VOLUME = "kafkatrigger-pod"
 CHECKPOINT_VOLUME = "kafkatrigger-checkpoint"
+LOG_VOLUME = "kafkatrigger-log"
+
+LOG_LEVEL_PATH = "/etc/kafkatrigger-log/level"
+"""Empty, or the level that the operator tells of; mounted in both containers."""
 
 CONSUMER_USER = 65532
 RUNTIME_USER = 65533
@@ -57,9 +61,10 @@ def consumer(spec: KafkaTriggerSpec, settings: Settings, revision: str) -> Manif
         "resources": {"requests": CONSUMER_REQUESTS},
         "securityContext": _security(CONSUMER_USER),
         "volumeMounts": [
-            {"name": CONFIG_VOLUME, "mountPath": CONFIG_PATH.rpartition("/")[0], "readOnly": True},
-            {"name": POD_VOLUME, "mountPath": STOPPED_PATH.rpartition("/")[0], "readOnly": True},
-            {"name": CHECKPOINT_VOLUME, "mountPath": str(CHECKPOINT_PATH), "readOnly": True},
+            _read_only(CONFIG_VOLUME, CONFIG_PATH.rpartition("/")[0]),
+            _read_only(POD_VOLUME, STOPPED_PATH.rpartition("/")[0]),
+            _read_only(CHECKPOINT_VOLUME, str(CHECKPOINT_PATH)),
+            _read_only(LOG_VOLUME, LOG_LEVEL_PATH.rpartition("/")[0]),
             _mount(RUN_VOLUME, RUNTIME_SOCKET.rpartition("/")[0]),
             _mount(CONTROL_VOLUME, CONTROL_SOCKET.rpartition("/")[0]),
         ],
@@ -68,17 +73,24 @@ def consumer(spec: KafkaTriggerSpec, settings: Settings, revision: str) -> Manif
 
 def consumer_volumes(name: str) -> list[Manifest]:
     """Volumes of the consumer container alone: what it may be asked through, and what the operator tells it."""
-    stopped = {
-        "path": STOPPED_PATH.rpartition("/")[2],
-        "fieldRef": {"fieldPath": f"metadata.annotations['{STOPPED}']"},
-    }
     # Whatever there is of a checkpoint: the template is the same with none and with the largest.
     chunks = [{"configMap": {"name": checkpoint_name(name, chunk), "optional": True}} for chunk in range(CHUNKS)]
     return [
         {"name": CHECKPOINT_VOLUME, "projected": {"sources": chunks}},
         {"name": CONTROL_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
-        {"name": POD_VOLUME, "downwardAPI": {"items": [stopped]}},
+        _annotation_volume(POD_VOLUME, STOPPED, STOPPED_PATH),
     ]
+
+
+def log_volume() -> Manifest:
+    """How both containers learn of the trigger's log level while they run."""
+    return _annotation_volume(LOG_VOLUME, LOG_LEVEL, LOG_LEVEL_PATH)
+
+
+def _annotation_volume(name: str, annotation: str, path: str) -> Manifest:
+    """An annotation of the pod as a file, which the kubelet keeps up to date."""
+    item = {"path": path.rpartition("/")[2], "fieldRef": {"fieldPath": f"metadata.annotations['{annotation}']"}}
+    return {"name": name, "downwardAPI": {"items": [item]}}
 
 
 def runtime(spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
@@ -95,6 +107,7 @@ def runtime(spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
         "volumeMounts": [
             _mount(RUN_VOLUME, RUNTIME_SOCKET.rpartition("/")[0]),
             _mount(TEMPORARY_VOLUME, "/tmp"),  # noqa: S108 - the container's own
+            _read_only(LOG_VOLUME, LOG_LEVEL_PATH.rpartition("/")[0]),
             *(mount.model_dump(by_alias=True, exclude_none=True) for mount in spec.pod_template.volume_mounts),
         ],
     }
@@ -142,7 +155,8 @@ def _log(settings: Settings) -> dict[str, str]:
     """What differs from what a process does by itself: a pod that says nothing of it has nothing to read about it."""
     wanted = {logs.FORMAT_VARIABLE: settings.log.format, logs.LEVEL_VARIABLE: settings.log.level}
     usual = Log()
-    return {name: value for name, value in wanted.items() if value not in (usual.format, usual.level)}
+    differing = {name: value for name, value in wanted.items() if value not in (usual.format, usual.level)}
+    return {**differing, logs.LEVEL_FILE_VARIABLE: LOG_LEVEL_PATH}
 
 
 def _resources(given: Resources) -> Manifest:
@@ -174,3 +188,7 @@ def _field(name: str, path: str) -> Manifest:
 
 def _mount(name: str, path: str) -> Manifest:
     return {"name": name, "mountPath": path}
+
+
+def _read_only(name: str, path: str) -> Manifest:
+    return {**_mount(name, path), "readOnly": True}

@@ -15,6 +15,7 @@ from kafkatrigger.controller.containers import (
     TEMPORARY_VOLUME,
     consumer,
     consumer_volumes,
+    log_volume,
     runtime,
     short_timestamps,
 )
@@ -146,6 +147,7 @@ def _pod(name: str, spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
             {"name": RUN_VOLUME, "emptyDir": {}},
             {"name": TEMPORARY_VOLUME, "emptyDir": {}},
             *consumer_volumes(name),
+            log_volume(),
             *(volume.model_dump(by_alias=True, exclude_none=True) for volume in spec.pod_template.volumes),
         ],
     }

@@ -129,7 +129,7 @@ class Recorder:
         try:
             await self._write(name, trigger, notice, count + 1)
         except ClusterError as error:
-            _log.warning("cannot write the event %s of %s/%s: %s", notice.reason, *trigger.key, error)
+            _log.warning("cannot write the event %s: %s", notice.reason, error, extra=trigger.key.facts)
 
     def _remember(self, name: str, count: int) -> None:
         self._written[name] = (time.monotonic(), count)

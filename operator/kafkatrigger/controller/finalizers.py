@@ -105,7 +105,7 @@ class Finalizers:
         try:
             await self._checkpointer.remove(trigger)
         except ClusterError as error:
-            _log.warning("the checkpoint of %s/%s is left to the garbage collector: %s", *trigger.key, error)
+            _log.warning("the checkpoint is left to the garbage collector: %s", error, extra=trigger.key.facts)
 
     async def _release(self, trigger: Trigger, notice: Notice | None) -> None:
         await self._set(trigger, wanted=False)

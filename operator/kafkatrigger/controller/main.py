@@ -133,7 +133,7 @@ class Operator:
             RECONCILE_ERRORS.inc()
             delay = self._queue.retry(key)
             known = isinstance(error, ClusterError)
-            _log.warning("%s/%s: %s; next try in %.1f s", *key, error, delay, exc_info=None if known else error)
+            _log.warning("%s; next try in %.1f s", error, delay, exc_info=None if known else error, extra=key.facts)
 
     async def _first_list(self) -> None:
         """The cache is complete before anything is decided: half a view would look like missing pods and groups."""

@@ -1,5 +1,6 @@
 """Names, labels and annotations that the operator gives, each said once."""
 
+from kafkatrigger.api.logs import LEVEL_ANNOTATION
 from kafkatrigger.api.resources import GROUP
 
 FIELD_MANAGER = "kafkatrigger"
@@ -19,6 +20,9 @@ MEMBERSHIP = f"{GROUP}/membership"
 """Written on the Deployment itself, never on the pods' template: it must replace none."""
 STOPPED = f"{GROUP}/stopped"
 """Written on pods alone, never on their template: it must replace none."""
+
+LOG_LEVEL = LEVEL_ANNOTATION
+"""On a trigger, and copied to its pods, never to their template."""
 
 FINALIZER = f"{GROUP}/group"
 """On triggers whose group is to be deleted with them."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kafkatrigger.controller.names import REVISION, STOPPED, TEMPLATE_HASH
+from kafkatrigger.controller.names import LOG_LEVEL, REVISION, STOPPED, TEMPLATE_HASH
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class Pod:
     unschedulable: str
     """The scheduler's message; empty when it found a node."""
     containers: tuple[Container, ...]
+    log_level: str = ""
+    """That it was told; empty when it was told none."""
     finished: bool = False
     """Nothing of it runs any more, nor will; such as an evicted one."""
 
@@ -82,6 +84,7 @@ def pod(body: Mapping[str, Any]) -> Pod:
         deleting="deletionTimestamp" in metadata,
         unschedulable=_unschedulable(conditions.get("PodScheduled", {})),
         containers=containers,
+        log_level=annotations.get(LOG_LEVEL, ""),
         finished=status.get("phase") in ("Succeeded", "Failed"),
     )
 

@@ -1,7 +1,7 @@
 """One reconcile for create, update and resume: from the trigger to its objects and its status."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ from kafkatrigger.controller.groups import Claim, Groups
 from kafkatrigger.controller.membership import Change
 from kafkatrigger.controller.metrics import ReadyCount
 from kafkatrigger.controller.monitor import Monitor
-from kafkatrigger.controller.names import STOPPED, consumer_name
+from kafkatrigger.controller.names import LOG_LEVEL, STOPPED, consumer_name
 from kafkatrigger.controller.observation import Observation, Workload
 from kafkatrigger.controller.pods import Pod
 from kafkatrigger.controller.replay import Step
@@ -112,7 +112,7 @@ class Reconciler:
         seen = await self._follow_replay(trigger, await self._bring(trigger, accepted))
         await self._report(trigger, seen)
         await self._report_logs(trigger, seen)
-        await self._tell(seen)
+        await self._tell(trigger, seen)
         self._checkpointer.note(trigger, seen)
         return seen.problem is None
 
@@ -263,11 +263,11 @@ class Reconciler:
         told = await self._checkpointer.move(trigger, seen)
         return replace(seen, remembered=told) if told else seen
 
-    async def _tell(self, seen: Observation) -> None:
-        """Passes a stop, or its end, on to the pods that do not know of it."""
-        for pod, text in untold(seen.workload, seen.stop) if seen.workload else ():
+    async def _tell(self, trigger: Trigger, seen: Observation) -> None:
+        """Passes a stop, or its end, and the log level on to the pods that do not know of it."""
+        for pod, annotations in _untold(trigger, seen):
             try:
-                self._cache.observe(await self._cluster.patch(_told(pod, text)))
+                self._cache.observe(await self._cluster.patch(_told(pod, annotations)))
             except ClusterError as error:
                 if error.status not in (404, 409):  # gone, or another one of the same name
                     raise
@@ -283,7 +283,7 @@ class Reconciler:
         await self._write(trigger, wanted)
         self._checkpointer.told(trigger.key, seen.remembered)
         for notice in seen.replay.notices:
-            _log.info("%s/%s: %s", *trigger.key, notice.message)
+            _log.info("%s", notice.message, extra=trigger.key.facts)
         changes = transitions(trigger.status.get("conditions", []), wanted["conditions"])
         for notice in [*seen.replay.notices, *changes]:
             await self._recorder.record(trigger, notice)
@@ -315,8 +315,19 @@ def _status_manifest(trigger: Trigger, wanted: Body) -> dict[str, Any]:
     return {"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "status": wanted}
 
 
-def _told(pod: Pod, text: str) -> dict[str, Any]:
-    metadata = {"name": pod.name, "namespace": pod.namespace, "uid": pod.uid, "annotations": {STOPPED: text or None}}
+def _untold(trigger: Trigger, seen: Observation) -> Iterator[tuple[Pod, dict[str, str]]]:
+    if seen.workload is None:
+        return
+    for pod, text in untold(seen.workload, seen.stop):
+        yield pod, {STOPPED: text}
+    for pod in seen.workload.staying:
+        if pod.log_level != trigger.log_level:
+            yield pod, {LOG_LEVEL: trigger.log_level}
+
+
+def _told(pod: Pod, told: dict[str, str]) -> dict[str, Any]:
+    annotations = {name: text or None for name, text in told.items()}
+    metadata = {"name": pod.name, "namespace": pod.namespace, "uid": pod.uid, "annotations": annotations}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
 
 

@@ -15,6 +15,7 @@ def main() -> None:
     """Entry point."""
     arguments = _parser().parse_args()
     logs.configure()
+    logs.follow_level()
     limit = budget() if arguments.memory_limit is None else arguments.memory_limit
     try:
         asyncio.run(_serve(arguments.socket, arguments.workers, limit))

@@ -23,6 +23,8 @@ class Task(msgspec.Struct):
     progress: int
     """Descriptor of the progress table."""
     work: Work
+    trigger: str
+    """namespace/name, for logs."""
 
 
 class Notice(msgspec.Struct):

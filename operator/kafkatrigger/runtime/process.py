@@ -29,7 +29,7 @@ class WorkerProcess:
         self.progress = progress
 
     @classmethod
-    async def start(cls, number: int, work: Work) -> "WorkerProcess":
+    async def start(cls, number: int, work: Work, trigger: str) -> "WorkerProcess":
         """Starts a fresh interpreter in a session of its own, so that it can be ended with all that it starts."""
         global _starting
         channel, theirs = socket.socketpair()
@@ -37,7 +37,7 @@ class WorkerProcess:
         table = create_table()
         _starting += 1
         try:
-            task = Task(os.getpid(), number, theirs.fileno(), table, work)
+            task = Task(os.getpid(), number, theirs.fileno(), table, work, trigger)
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "kafkatrigger.runtime.worker", msgspec.json.encode(task).decode()),
                 stdin=asyncio.subprocess.DEVNULL,

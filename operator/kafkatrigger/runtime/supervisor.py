@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from kafkatrigger.api import frames
+from kafkatrigger.api import frames, logs
 from kafkatrigger.api.frames import (
     LENGTH,
     Attach,
@@ -142,7 +142,8 @@ class Supervisor:
 
     def _open_session(self, hello: Hello, control: asyncio.StreamWriter) -> None:
         """A consumer that says hello replaces the one before. Idle workers serve it at once if the work is the same."""
-        log.info("%s says hello, to run %s", hello.name, hello.work.function)
+        logs.speak_of(hello.name)
+        log.info("a consumer says hello, to run %s", hello.work.function)
         if self._control is not None:
             self._control.transport.abort()
         self._control = control
@@ -151,13 +152,13 @@ class Supervisor:
             for worker in self._workers:
                 worker.replace_unless_idle()
         else:
-            self._replace_workers(hello.work)
+            self._replace_workers(hello.work, hello.name)
 
-    def _replace_workers(self, work: Work) -> None:
+    def _replace_workers(self, work: Work, trigger: str) -> None:
         for keeper in self._keepers:
             keeper.cancel()
         self._work = work
-        self._workers = [Worker(number, work, self._tell) for number in range(self._count)]
+        self._workers = [Worker(number, work, trigger, self._tell) for number in range(self._count)]
         self._keepers = [self._start(worker.keep()) for worker in self._workers]
 
     def _control_closed(self) -> None:

@@ -46,7 +46,7 @@ def main(argument: str) -> None:
     """The life of the process."""
     task = msgspec.json.decode(argument, type=Task)
     die_with_parent(task.parent)
-    _set_up_process()
+    _set_up_process(task.trigger)
     _yield_to_the_consumer()
     for descriptor in (task.channel, task.progress):
         os.set_inheritable(descriptor, False)
@@ -147,7 +147,7 @@ def _serve(connection: socket.socket, new_execution: Callable[[ResultStream], Ex
         execution.clear()
 
 
-def _set_up_process() -> None:
+def _set_up_process(trigger: str) -> None:
     """Signals meant for the runtime are the supervisor's to handle; a crash in native code leaves a traceback.
 
     The signals get a handler instead of being ignored, because a function's child processes would inherit the latter
@@ -160,6 +160,8 @@ def _set_up_process() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)
     logs.configure()
+    logs.speak_of(trigger)
+    logs.follow_level()
 
 
 def _yield_to_the_consumer() -> None:

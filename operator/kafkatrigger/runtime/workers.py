@@ -27,10 +27,13 @@ log = logging.getLogger("kafkatrigger.runtime")
 class Worker:
     """One of the numbered workers of a session, whichever process it is at the moment."""
 
-    def __init__(self, number: int, work: Work, tell: Callable[[WorkerState | WorkerExited], None]) -> None:
+    def __init__(
+        self, number: int, work: Work, trigger: str, tell: Callable[[WorkerState | WorkerExited], None]
+    ) -> None:
         self.state = WorkerState(number, "loading")
         self._number = number
         self._work = work
+        self._trigger = trigger
         self._tell = tell
         self._process: WorkerProcess | None = None
         self._loaded: State = "loading"
@@ -106,7 +109,7 @@ class Worker:
     async def _run_process(self) -> None:
         self._loaded, self._connections, self._killed, self._verdict = "loading", 0, False, None
         self._stopwatch, self._grace = Stopwatch(), 0.0
-        self._process = process = await WorkerProcess.start(self._number, self._work)
+        self._process = process = await WorkerProcess.start(self._number, self._work, self._trigger)
         listening = asyncio.create_task(self._listen(process))
         try:
             status = await process.wait()

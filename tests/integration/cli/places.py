@@ -22,7 +22,9 @@ with (here / "calls").open("a") as calls:
     calls.write(json.dumps(sys.argv[1:]) + "\\n")
 words = [each for each in sys.argv[1:] if not each.startswith("--") or each == "--"]
 if words[0] == "get":
-    sys.exit(print((here / f"{{words[1]}}.json").read_text()))
+    found = json.loads((here / f"{{words[1]}}.json").read_text())
+    is_list = words[2:] or "items" in found
+    sys.exit(print(json.dumps(found if is_list else {{"items": [found]}})))
 if words[0] == "patch":
     (patch,) = [json.loads(each.partition("=")[2])[0] for each in sys.argv if each.startswith("--patch=")]
     assert (patch["op"], patch["path"]) == ("add", "/spec/replay")
@@ -132,7 +134,8 @@ class Cluster:
 
     def _add(self, name: str, state: dict[str, object]) -> None:
         container = {"name": "consumer", "image": "c", "state": state, "restartCount": 0}
-        metadata = {"namespace": "plant-7", "name": name, "uid": name, "resourceVersion": "1"}
+        labels = {"app.kubernetes.io/instance": "rul"}
+        metadata = {"namespace": "plant-7", "name": name, "uid": name, "resourceVersion": "1", "labels": labels}
         status = {"phase": "Running", "podIP": "10.0.0.1", "containerStatuses": [container]}
         self._pods.append({"metadata": metadata, "status": status})
         self.show()

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from kafkatrigger.api.pod_status import PartitionStatus, PodStatus
+from kafkatrigger.api.pod_status import FailedMessage, PartitionStatus, PodStatus
 from kafkatrigger.cli.local import new_run
 from tests.integration.cli.places import Cluster, Engine
 from tests.integration.cli.test_blocked import called
@@ -14,8 +14,11 @@ STATUS = PodStatus(
     "Consuming",
     "consuming 1 partitions",
     "plant-7.rul",
-    [PartitionStatus("orders", 3, 41, 41, 9, "Replay:one", end=50)],
+    [PartitionStatus("orders", 3, 41, 41, 9, "Replay:one", end=50, blocked_keys=2)],
     group_protocol="Consumer",
+    in_flight=7,
+    blocked_keys=2,
+    last_failures=[FailedMessage("orders", 3, 41, "FunctionFailed", "ValueError", 5, True, 86_400_000)],
 )
 READY = {
     "type": "Ready",
@@ -39,10 +42,14 @@ def test_a_trigger_on_a_cluster(cluster: Cluster) -> None:
     assert ["group", "plant-7.rul", "(Consumer)"] in lines
     assert ["replay", "one:", "CatchingUp"] in lines
     assert ["Ready", "True", "2026-01-01T00:00:00Z", "Consuming", "all", "is", "well"] in lines
-    assert ["orders/3", "one", "Replay:one", "41", "50", "9", "1970-01-02T00:00:00Z"] in lines
+    assert ["one", "True", "Consuming", "-", "-", "-", "7", "0", "2"] in lines
+    assert ["orders/3", "one", "Replay:one", "41", "50", "9", "-", "-", "2", "1970-01-02T00:00:00Z"] in lines
+    assert ["orders-3-41", "FunctionFailed", "ValueError", "5", "(last)", "1970-01-02T00:00:00Z", "one"] in lines
     found = json.loads(called("describe", "rul", "-o", "json").stdout)
     assert found["consumers"]["one"]["partitions"][0]["lag"] == 9
     assert found["replay"]["phase"] == "CatchingUp"
+    assert found["consumers"]["one"]["lastFailures"][0]["errorClass"] == "ValueError"
+    assert found["rates"]["one"]["donePerSecond"] is None
 
 
 def test_a_trigger_without_pods(cluster: Cluster) -> None:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from kafkatrigger.cli.render import counted, json_text, printable, table, when
+from kafkatrigger.cli.render import counted, json_text, number, printable, table, when
 
 
 def test_a_terminal_only_shows() -> None:
@@ -24,3 +24,9 @@ def test_bytes_in_json() -> None:
 def test_times_and_counts() -> None:
     assert (when(86_400_000), when(0)) == ("1970-01-02T00:00:00Z", "unknown")
     assert (counted(0, "key"), counted(1, "key"), counted(2, "key")) == ("0 keys", "1 key", "2 keys")
+
+
+def test_numbers_are_short() -> None:
+    assert [number(each) for each in (None, 0, 0.04, 3.14159, 9.0, 1234.5, 2**60)] == [
+        *("-", "0", "0.0", "3.1", "9", "1234", str(2**60)),
+    ]

@@ -81,3 +81,11 @@ def test_a_stop_is_ended_by_resuming_and_by_nothing_else(world: World) -> None:
     assert blocked.handle(world.lanes, Resume()).count == 1
     assert (lane.state, lane.decision, lane in world.lanes.foremost) == (RETRYING, "retry", True)
     assert other.state == BLOCKED
+
+
+def test_a_decision_is_on_record(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.block(9)
+    world.resolve("skip", 9)
+    (line,) = caplog.records
+    assert line.getMessage() == "t-3-9: somebody decided: skip"
+    assert (vars(line)["topic"], vars(line)["partition"], vars(line)["offset"]) == ("t", 3, 9)

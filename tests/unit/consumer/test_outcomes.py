@@ -1,9 +1,11 @@
 """What becomes of answers while a dead letter is on its way."""
 
+import logging
 import random
 from collections import Counter
 
 import pytest
+from confluent_kafka import KafkaError
 from msgspec.structs import replace
 
 from kafkatrigger.api.consumer_config import TopicSettings
@@ -66,6 +68,11 @@ class World:
         self.lanes.tick(1e12)
         self.dispatcher.queue_lanes()
         return [batch for _, batch in self.dispatcher.departures() if batch.records]
+
+    @property
+    def failures(self) -> list[tuple[int, str, bool]]:
+        """Offset and reason of what failed last, and whether for good."""
+        return [(each.offset, each.reason, each.final) for each in self.outcomes.last_failures.messages]
 
     def answer(self, batch: Batch, *outcomes: Outcome, first: int = 0) -> None:
         self.outcomes.answered(0, Results(batch.id, first, list(outcomes)))
@@ -156,3 +163,29 @@ def test_what_did_not_run_waits_in_its_lane_and_not_with_the_answers(world: Worl
     world.blame.worker_gone(0, WorkerExited(0, "WorkerCrashed", "boom", [(batch.id, 2)]))
     world.dispatcher.attach(0)
     assert not lane.quarantined
+
+
+def test_what_failed_for_good_is_told(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.read(1)
+    (batch,) = world.sent()
+    world.answer(batch, FAILED)
+    assert world.failures == [(1, "FunctionFailed", True)]
+    (line,) = [each for each in caplog.records if each.levelno == logging.WARNING]
+    assert line.getMessage().startswith("t-0-1 failed for good")
+    assert (vars(line)["topic"], vars(line)["partition"], vars(line)["offset"]) == ("t", 0, 1)
+
+
+def test_a_failure_that_is_tried_again_is_told_as_such(world: World) -> None:
+    world.read(1)
+    (batch,) = world.sent()
+    world.answer(batch, replace(FAILED, permanent=False))
+    assert world.failures == [(1, "FunctionFailed", False)]
+
+
+def test_a_response_that_its_topic_refuses_is_told(world: World) -> None:
+    world.read(1)
+    (batch,) = world.sent()
+    world.answer(batch, b"too large")
+    letter = world.outcomes.refused(world.outbox.written[0], KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
+    assert letter is not None
+    assert world.failures == [(1, "ResponseRefused", True)]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from kafkatrigger.api import logs
 from kafkatrigger.api.checkpoint import CHECKPOINT_PATH, CHUNKS
 from kafkatrigger.api.consumer_config import CONTROL_SOCKET
 from kafkatrigger.api.stop import REVISION_VARIABLE, STOPPED_PATH
@@ -208,4 +209,16 @@ def test_pods_meet_the_restricted_standard() -> None:
 def test_the_runtime_sees_nothing_of_the_consumers() -> None:
     runtime = deployment(FULL)["spec"]["template"]["spec"]["initContainers"][0]
     assert "kafkatrigger-config" not in {mount["name"] for mount in runtime["volumeMounts"]}
-    assert not [each for each in runtime["env"] if each["name"].startswith("KAFKATRIGGER_")]
+    ours = {each["name"] for each in runtime["env"] if each["name"].startswith("KAFKATRIGGER_")}
+    assert ours == {logs.LEVEL_FILE_VARIABLE}
+
+
+def test_both_containers_learn_of_the_log_level_while_they_run() -> None:
+    pod = deployment({})["spec"]["template"]["spec"]
+    for container in [*pod["initContainers"], *pod["containers"]]:
+        (path,) = [each["value"] for each in container["env"] if each["name"] == logs.LEVEL_FILE_VARIABLE]
+        assert mounts(container)[str(Path(path).parent)] == "kafkatrigger-log"
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    (item,) = volumes["kafkatrigger-log"]["downwardAPI"]["items"]
+    assert item["path"] == Path(path).name
+    assert item["fieldRef"]["fieldPath"] == f"metadata.annotations['{logs.LEVEL_ANNOTATION}']"
