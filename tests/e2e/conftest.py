@@ -120,4 +120,4 @@ def _remove_namespaces() -> None:
     """Begins to remove those of this run, or of an earlier one that was interrupted."""
     found = Kubectl()("get", "namespaces", "--output=name").split()
     if ours := [name for name in found if name.startswith("namespace/e2e-")]:
-        Kubectl()("delete", *ours, "--wait=false")
+        Kubectl()("delete", *ours, "--wait=false", "--ignore-not-found")  # some may be on their way out
