@@ -26,6 +26,8 @@ from kafkatrigger.kafka.letters import unmarked
 log = logging.getLogger(__name__)
 
 _ORDINARY = {bytes}
+_TRACE = frozenset({"traceparent", "tracestate"})
+"""Headers that travel together: https://www.w3.org/TR/trace-context/."""
 
 
 class Outcomes:
@@ -135,7 +137,7 @@ class Outcomes:
         """The headers asked for; the trace goes on in any case. Of a redrive nobody else learns: the message is what it was."""
         source, place = unmarked(record[6] or []) if partition.is_redrive else (record[6] or [], [])
         if self._config.response_headers == "None":
-            return [header for header in source if header[0] == "traceparent"]
+            return [header for header in source if header[0] in _TRACE]
         if self._config.response_headers == "Source":
             return source
         return [*source, *(place or dead_letter.source_headers(partition, record))]

@@ -90,16 +90,16 @@ def test_tombstones_reach_the_function_or_are_skipped(
 
 
 def test_headers_of_responses(broker: HostBroker, topics: Topics) -> None:
-    trace = ("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    trace = [("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), ("tracestate", b"vendor=1")]
     own = ("own", b"1")
     for policy in ("None", "Source", "All"):
         source = topics.create(1)
-        topics.produce(source, numbered(1), headers=[trace, own])
+        topics.produce(source, numbered(1), headers=[*trace, own])
         with Pod(spec(broker, source, response={"topic": f"{source}.out", "headers": policy})) as pod:
             (answer,) = topics.read(f"{source}.out", 1)
             pod.stop()
         headers = answer.headers()
-        assert headers[0] == trace
+        assert headers[:2] == trace
         assert (own in headers) == (policy != "None")
         assert (("kafkatrigger.source.topic", source.encode()) in headers) == (policy == "All")
 
