@@ -369,6 +369,9 @@ class Producer:
             self._send(self._broker.rng.randint(1, 20))
         return 0
 
+    def __len__(self) -> int:
+        return len(self._queue)
+
     def flush(self, timeout: float) -> int:
         self._port()
         self._broker.clock.wait(self._broker.rng.uniform(0.0005, 0.003))

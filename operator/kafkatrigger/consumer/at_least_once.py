@@ -48,6 +48,10 @@ class AtLeastOnce(Outbox):
     def pump(self) -> None:
         """Writes what waits: first what failed, since it is older, then what the client's queue had no room for."""
         self._producer.poll(0)
+        if self._journal.records and not len(
+            self._producer
+        ):  # all is acknowledged: no need to wait for a commit to see it
+            self._flush(0)
         self._settle_delivered()
         self._pump_common()
         self._resolve()

@@ -153,11 +153,12 @@ def position(
         entry = _above(each, before, restored.bound)
         lanes += [entry] if entry is not None else []
         opened.update(_named(each, entry, before, restored.bound, named))
-    ranges = _ranges(sorted(opened))
-    ranges += [(max(first, end), last) for first, last in restored.open if last > end]
+    unread = [(max(first, end), last) for first, last in restored.open if last > end]
+    # What a lane names may lie beyond what was read.
+    ranges = _joined(sorted([*_ranges(sorted(opened)), *unread]))
     lanes = sorted([*lanes, *_unread(told.values(), end)], key=_first_of)
     firsts = [bound, *(first for first, _ in ranges[:1]), *(each.first for each in lanes[:1])]
-    return Position(min(firsts), bound, _joined(ranges), lanes)
+    return Position(min(firsts), bound, ranges, lanes)
 
 
 def _named(

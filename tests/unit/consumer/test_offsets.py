@@ -9,6 +9,7 @@ from kafkatrigger.consumer.offsets import (
     METADATA_LIMIT,
     PARTITION,
     RETRYING,
+    STOPPED,
     Origin,
     Parked,
     Position,
@@ -103,6 +104,14 @@ def test_a_restart_in_the_middle_of_a_restart_forgets_nothing(log: Log, data: st
     again = position(end, reopened - done, log.parked, restored)
     for offset in range(again.watermark, log.end):
         assert log.is_open(again, offset) == (offset in log.open - done)
+
+
+def test_what_a_lane_names_beyond_what_was_read_swallows_nothing() -> None:
+    """A stopped message that somebody lets go before anything was read again is open by itself, among what others have."""
+    waiting = Parked(1, 18, 34, 1, STOPPED, since=31)
+    restored = Position(2, 34, [(2, 3), (9, 10), (24, 27)], [waiting])
+    at = position(2, (), [Parked(1, 18, 34, 0, RETRYING)], restored)
+    assert at == Position(2, 34, [(2, 3), (9, 10), (18, 19), (24, 27)], [Parked(1, 31, 34, 0, RETRYING)])
 
 
 def test_a_key_that_waits_costs_one_entry_however_many_messages_are_behind_it() -> None:

@@ -71,6 +71,9 @@ class FakeProducer:
     def poll(self, _: float) -> int:
         return 0
 
+    def __len__(self) -> int:
+        return len(self._batch)
+
     def flush(self, _: float) -> int:
         if self.hangs:
             return len(self._batch)
@@ -218,6 +221,16 @@ def test_what_is_written_is_open_until_it_is_acknowledged(world: World) -> None:
     assert world.flush()
     assert (world.open, world.outbox.unacknowledged, world.outbox.bytes) == ([], 0, 0)
     assert world.outbox.acknowledged == Counter(succeeded=3)
+
+
+def test_what_is_acknowledged_meanwhile_is_known_without_a_commit(world: World) -> None:
+    world.respond(b"a")
+    world.outbox.pump()
+    assert world.open == [0]
+    world.producer.flush(0)  # as the client does by itself
+    world.outbox.pump()
+    assert world.open == []
+    assert (world.outbox.acknowledged["succeeded"], sum(world.outbox.latency.counts)) == (1, 1)
 
 
 def test_positions_are_asked_for_after_the_acknowledgements(world: World) -> None:
