@@ -133,7 +133,7 @@ class AtLeastOnce(Outbox):
             done = Journal()
             done.add(outputs.pop(0))
             self._acknowledge(done)
-        self._pending.extendleft(reversed(live_outputs(outputs)))  # older than what is pending
+        self._write_first(live_outputs(outputs))
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():

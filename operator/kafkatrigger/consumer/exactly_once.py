@@ -178,7 +178,7 @@ class ExactlyOnce(Outbox):
             self._transaction.restart()
 
     def _recovered(self, outputs: list[Output], probed: Output | None) -> None:  # noqa: ARG002
-        self._pending.extendleft(reversed(live_outputs(outputs)))  # all of them: the probe was aborted
+        self._write_first(live_outputs(outputs))  # all of them: the probe was aborted
 
     def _on_error(self, error: KafkaError) -> None:
         log.debug("producer: %s", error.str())
@@ -224,7 +224,7 @@ class ExactlyOnce(Outbox):
     def _prepare(self, positions: Callable[[], Positions]) -> bool:
         """Decides what the transaction says; whether all results in it are spoken of. The others wait outside."""
         now = self._positions(positions)
-        if self._outside:
+        if self._outside and not (self._groups or self._is_group):  # what is in groups is older
             self._admit(dict(now))
             now = self._positions(positions)
         written = self._journal.partitions()

@@ -389,6 +389,13 @@ class Outbox(ABC):
         for recovered in self._holding.pump(now):
             self._recovered(recovered.outputs, recovered.probed)
 
+    def _write_first(self, outputs: list[Output]) -> None:
+        """What was held is older than what is in groups, and that is older than what is pending."""
+        if self._groups and outputs:
+            self._groups.appendleft(outputs)
+        else:
+            self._pending.extendleft(reversed(outputs))
+
     @abstractmethod
     def _recovered(self, outputs: list[Output], probed: Output | None) -> None:
         """A topic takes records again: these are written now. One of them was taken as the probe."""

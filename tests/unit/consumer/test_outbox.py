@@ -360,6 +360,18 @@ def test_a_topic_that_refuses_writes_holds_up_nothing_else(world: World) -> None
     assert world.outbox.bytes == 0
 
 
+def test_what_waited_for_its_topic_goes_before_what_is_written_in_parts(world: World) -> None:
+    """A topic refused the first part and takes records again before the second was written."""
+    older, newer = (
+        Output(PARTITION, record(offset, b"k"), "out", value, b"k", [], "succeeded")
+        for offset, value in enumerate((b"a", b"b"))
+    )
+    world.outbox._groups.append([newer])
+    world.outbox._recovered([older], None)
+    world.settle()
+    assert world.values == [b"a", b"b"]
+
+
 def test_an_unknown_topic_that_the_client_names_at_once_is_no_fault_of_the_record(world: World) -> None:
     world.producer.refuses = lambda _: KafkaException(KafkaError(KafkaError._UNKNOWN_TOPIC))
     world.respond(b"a")
