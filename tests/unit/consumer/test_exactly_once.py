@@ -403,12 +403,12 @@ def test_results_that_the_metadata_cannot_name_wait_and_follow(world: World, is_
 
 def test_results_outside_wait_for_what_is_written_in_parts(world: World) -> None:
     partition = world.partitions[0]
-    partition.end = 3
-    first, second, third = (
+    partition.end = 6
+    *parts, last = (
         Output(partition, (0, offset, 0, 1, b"k", b"v", None), "out", b"0:%d" % offset, b"k", [], "succeeded")
-        for offset in range(3)
+        for offset in range(6)
     )
-    world.outbox._outside[partition] = [third]
-    world.outbox._groups.extend([[first], [second]])
+    world.outbox._outside[partition] = [last]
+    world.outbox._groups.extend([each] for each in parts)
     world.settle()
-    assert world.broker.published == [b"0:0", b"0:1", b"0:2"]
+    assert world.broker.published == [b"0:%d" % offset for offset in range(6)]
