@@ -1,9 +1,11 @@
 """A screen that is drawn again and again until Ctrl-C."""
 
-import contextlib
 import shutil
-import time
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 import click
 
@@ -15,14 +17,29 @@ INTERVAL = 2.0
 
 def live(draw: Callable[[], str]) -> None:
     """Until Ctrl-C. ReachError where even the first screen cannot be drawn; later, the last one stays with a line below."""
-    with contextlib.suppress(KeyboardInterrupt):
+    with _interrupt() as interrupted:
         _show(draw())
-        while True:
-            time.sleep(INTERVAL)
+        while not interrupted.wait(INTERVAL):
             try:
                 _show(draw())
             except ReachError as error:
                 click.echo(error.message, err=True)
+
+
+@contextmanager
+def _interrupt() -> Iterator[threading.Event]:
+    """Set by Ctrl-C, which so never ends a screen in its middle; the second one ends whatever is under way."""
+    interrupted = threading.Event()
+
+    def handle(_: int, __: FrameType | None) -> None:
+        interrupted.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _show(text: str) -> None:

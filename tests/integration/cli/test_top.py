@@ -1,5 +1,6 @@
 """`kafkatrigger top`, through kubectl, on this machine, and on a terminal."""
 
+import contextlib
 import json
 import os
 import pty
@@ -125,9 +126,13 @@ def test_a_terminal_shows_it_again_until_it_is_interrupted(running: None) -> Non
         while shown.count(b"default/rul") < 2:
             shown += os.read(master, 4096)
         process.send_signal(signal.SIGINT)
+        with contextlib.suppress(OSError):  # nobody holds the other end any more
+            while os.read(master, 4096):
+                pass
         assert process.wait(30) == 0
     finally:
         process.kill()
+        process.wait()
         os.close(master)
     first, second = (line.split() for line in shown.decode().splitlines() if "default/rul" in line)
     assert (first[4:6], second[4:6]) == (["-", "-"], ["30", "10"])

@@ -38,7 +38,9 @@ def test_a_coordinator_that_moves_costs_nothing(cluster: HostCluster, guarantee:
             until(lambda: topics.coordinator(pod.config.group_id) != first, 60, "another coordinator")
             traffic.wait_more()
             sent = traffic.sent
-            until(lambda: sum(topics.committed(pod.config.group_id, source).values()) > sent, 60, "progress without it")
+            until(
+                lambda: sum(topics.committed(pod.config.group_id, source).values()) > sent, 120, "progress without it"
+            )
             cluster.broker(first).start()
             traffic.wait_more()
         wait_committed(topics, pod, source)

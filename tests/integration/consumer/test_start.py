@@ -159,6 +159,8 @@ def test_a_topic_that_is_made_anew_while_the_trigger_runs(
     topics.produce(source, numbered(20))
     with Pod(spec(broker, source, source={"groupProtocol": protocol}, delivery={"guarantee": guarantee})) as pod:
         until(lambda: topics.committed(pod.config.group_id, source) == {0: 20}, 60)
+        # A topic that is just made has no id that every broker knows, and without one nobody could tell it from the next.
+        pod.wait(lambda now: all(each.topic_id for each in now.partitions))
         topics.delete(source)
         topics.create_named(source, 1)
         topics.produce(source, numbered(count, start=20))

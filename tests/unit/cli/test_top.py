@@ -1,6 +1,6 @@
 """What `top` shows of what was seen."""
 
-import time
+import signal
 from typing import Any
 
 import click
@@ -77,26 +77,25 @@ def test_a_screen_has_room_for_so_much() -> None:
 def test_a_screen_that_cannot_be_drawn_ends_nothing_but_the_first(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    events: list[str] = ["first", "", "second", "Ctrl-C"]
+    events: list[str] = ["first", "", "second"]
 
     def draw() -> str:
         if not events[0]:
             raise ReachError("nobody answers")
+        if events[0] == "second":
+            signal.raise_signal(signal.SIGINT)
         return events.pop(0)
-
-    def sleep(seconds: float) -> None:
-        if events[0] == "Ctrl-C":
-            raise KeyboardInterrupt
 
     def tell(text: str, *, err: bool = False) -> None:
         print(text)
         if err:
             del events[0]
 
-    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr(live, "INTERVAL", 0)
     monkeypatch.setattr(click, "echo", tell)
     live.live(draw)
-    assert capsys.readouterr().out == "first\nnobody answers\nsecond\n"
+    assert capsys.readouterr().out == "first\nnobody answers\nsecond\n", "Ctrl-C ends no screen in its middle"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     events = [""]
     with pytest.raises(ReachError):
         live.live(draw)
