@@ -25,9 +25,10 @@ def test_none_is_a_number_too(namespace: Namespace) -> None:
     trigger = namespace.trigger().wait_ready()
     trigger.scale(0)
     trigger.wait("Deployed", "True", "ScaledToZero")
-    trigger.wait("Ready", "False", "ScaledToZero", "scaling.replicas")
+    trigger.wait("Ready", "True", "ScaledToZero")
     assert not trigger.all_pods()
     trigger.produce(range(20))
+    trigger.wait("Ready", "False", "ScaledToZero", "scaling.replicas")
     trigger.scale(1)
     trigger.wait_ready()
     assert len(trigger.answered(20)) == 20

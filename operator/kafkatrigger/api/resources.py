@@ -178,7 +178,8 @@ class KafkaTriggerStatus(Model):
         default=None, description="The last replay; at most 1,000 partitions can be moved by one."
     )
     lag: int | None = Field(
-        default=None, description="Messages not yet terminal, as of the last checkpoint or change of Ready."
+        default=None,
+        description="Messages not yet terminal, written when Ready changes and every few minutes.",
     )
     partition_timestamps: dict[str, Annotated[dict[str, int], Field(max_length=1000)]] | None = Field(
         default=None,

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from kafkatrigger.api.checkpoint import is_another
 from kafkatrigger.api.consumer_config import ConsumerConfig
+from kafkatrigger.api.starting_point import LOG_TRUNCATED, TOPIC_RECREATED
 from kafkatrigger.api.topic_pattern import matching
 from kafkatrigger.consumer import offsets, start
 from kafkatrigger.consumer.ahead import Ahead
@@ -21,7 +22,6 @@ from kafkatrigger.consumer.membership import Membership
 from kafkatrigger.consumer.offsets import Origin
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.runs import Run, runs
-from kafkatrigger.consumer.starting_point import LOG_TRUNCATED, TOPIC_RECREATED
 from kafkatrigger.kafka import client, log_offsets, topics
 
 log = logging.getLogger(__name__)

@@ -10,12 +10,19 @@ from pathlib import Path
 
 import msgspec
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
 from kafkatrigger.api import checkpoint
 from kafkatrigger.api.checkpoint import CHECKPOINT_PATH, Checkpoint, is_another
 from kafkatrigger.api.start_policy import StartPolicy
+from kafkatrigger.api.starting_point import (
+    LOG_TRUNCATED,
+    TOPIC_RECREATED,
+    Facts,
+    StartingPoint,
+    decide,
+)
 from kafkatrigger.consumer import offsets
 from kafkatrigger.consumer.log_changes import LogChanges
 from kafkatrigger.consumer.offsets import (
@@ -28,13 +35,6 @@ from kafkatrigger.consumer.offsets import (
     encode_metadata,
 )
 from kafkatrigger.consumer.partition import Partition
-from kafkatrigger.consumer.starting_point import (
-    LOG_TRUNCATED,
-    TOPIC_RECREATED,
-    Facts,
-    StartingPoint,
-    decide,
-)
 from kafkatrigger.kafka import log_offsets
 from kafkatrigger.kafka.log_offsets import Place
 
@@ -149,17 +149,12 @@ def _decided(
     if not unknown:
         return []
     recorded = _load(policy.checkpoint)
-    points = [decide(_facts(each, ranges, policy, topic_ids, held_ids, recorded), policy.start) for each in unknown]
-    asked = {
-        _place(each): OffsetSpec.for_timestamp(point.timestamp)
-        for each, point in zip(unknown, points, strict=True)
-        if point.timestamp is not None
+    points = {
+        _place(each): decide(_facts(each, ranges, policy, topic_ids, held_ids, recorded), policy.start)
+        for each in unknown
     }
-    by_time = {place: at for place, at in log_offsets.ask(admin, asked, TIMEOUT).items() if at >= 0}
-    return [
-        (each, replace(point, offset=by_time.get(_place(each), point.offset)))
-        for each, point in zip(unknown, points, strict=True)
-    ]
+    found = log_offsets.resolved(admin, points, TIMEOUT)
+    return [(each, found[_place(each)]) for each in unknown]
 
 
 def _load(folder: Path) -> Checkpoint:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from kafkatrigger.api.checkpoint import Checkpoint
 from kafkatrigger.controller import checkpoints
 from kafkatrigger.controller.cache import Body, Cache, Key, Trigger, child
 from kafkatrigger.controller.checkpoints import Stored
@@ -104,6 +105,16 @@ class Checkpointer:
                 return None
             await self._write(trigger, before, wanted)
         return Remembered(checkpoints.timestamps(wanted.marks, seen.group_id), trigger.status.get("lag"))
+
+    async def marks(self, key: Key) -> Checkpoint:
+        """What is stored of a trigger, where its status told of some; ClusterError."""
+        trigger = self._cache.trigger(key)
+        if trigger is None or not has_checkpoint(trigger):
+            return {}
+        try:
+            return (await self._read(trigger)).marks
+        except NotOursError:
+            return {}
 
     async def leftover(self, trigger: Trigger) -> Verdict | None:
         """A checkpoint of a deleted trigger of the same name, which this one's pods would take for their own; None without."""

@@ -9,9 +9,10 @@ from typing import Any
 from prometheus_client import start_http_server
 
 from kafkatrigger.api import logs
+from kafkatrigger.api.checkpoint import Checkpoint
 from kafkatrigger.api.moves import Answer, Errand, Group
 from kafkatrigger.api.resources import KIND
-from kafkatrigger.controller import errands, expiry, finalizers, pod_reader
+from kafkatrigger.controller import errands, expiry, finalizers, lags, pod_reader
 from kafkatrigger.controller.cache import Body, Cache, Key
 from kafkatrigger.controller.checkpointer import Checkpointer
 from kafkatrigger.controller.cluster import Cluster, ClusterError
@@ -22,12 +23,20 @@ from kafkatrigger.controller.metrics import RECONCILE_ERRORS, RECONCILE_SECONDS
 from kafkatrigger.controller.monitor import Monitor
 from kafkatrigger.controller.names import CHILDREN
 from kafkatrigger.controller.queue import WorkQueue
-from kafkatrigger.controller.reconcile import BrokerMonitor, ErrandMonitor, Monitors, Reconciler, RetentionMonitor
+from kafkatrigger.controller.reconcile import (
+    BrokerMonitor,
+    ErrandMonitor,
+    LagMonitor,
+    Monitors,
+    Reconciler,
+    RetentionMonitor,
+)
 from kafkatrigger.controller.reports import Report
 from kafkatrigger.controller.settings import Settings
 from kafkatrigger.controller.witnesses import PodMonitor, Witnesses
-from kafkatrigger.kafka import group_offsets
+from kafkatrigger.kafka import group_lag, group_offsets
 from kafkatrigger.kafka.brokers import IDLE, Brokers, Target
+from kafkatrigger.kafka.group_lag import Lag
 from kafkatrigger.kafka.group_offsets import Servers
 
 BROKER_THREADS = 8
@@ -35,6 +44,9 @@ POD_THREADS = 8
 READY_POD_THREADS = 4
 GROUP_THREADS = 2
 ERRAND_THREADS = 4
+LAG_THREADS = 4
+CHECKPOINT_TIMEOUT = 30.0
+"""Seconds that a question to brokers waits for the trigger's checkpoint."""
 RELIST = 300.0
 """Seconds between two lists, which find what a broken watch missed."""
 START_RETRY = 3.0
@@ -76,7 +88,8 @@ class Operator:
         self._errands: ErrandMonitor = Monitor(
             "errands", self._run_errand, errands.judge, self._queue.add, ERRAND_THREADS
         )
-        monitors = Monitors(self._broker_monitor, self._retentions, self._deletions, self._errands)
+        self._lags: LagMonitor = Monitor("lags", self._ask_lag, self._judge_lag, self._queue.add, LAG_THREADS)
+        monitors = Monitors(self._broker_monitor, self._retentions, self._deletions, self._errands, self._lags)
         witnesses = Witnesses(self._waiting_pods, self._ready_pods, self._leaving_pods)
         self._checkpointer = Checkpointer(self._cache, self._cluster, witnesses, self._queue.add)
         self._reconciler = Reconciler(
@@ -85,11 +98,12 @@ class Operator:
 
     async def run(self) -> None:
         """Runs until the process is told to end; raises when a part of it fails, so that Kubernetes restarts it."""
+        self._loop = asyncio.get_running_loop()
         start_http_server(self._settings.metrics_port)
         await self._first_list()
         parts: list[Coroutine[Any, Any, None]] = [self._work() for _ in range(self._settings.reconcilers)]
         parts += [self._broker_monitor.run(), self._retentions.run(), self._deletions.run(), self._errands.run()]
-        parts += [self._waiting_pods.run(), self._ready_pods.run(), self._leaving_pods.run()]
+        parts += [self._lags.run(), self._waiting_pods.run(), self._ready_pods.run(), self._leaving_pods.run()]
         parts += [self._checkpointer.run(), self._relist(), self._close_idle_clients()]
         if missing := set(self._settings.watch_namespaces).difference(self._served):
             parts.append(self._await_missing(missing))
@@ -223,6 +237,19 @@ class Operator:
 
     def _run_errand(self, errand: Errand) -> Answer:
         return errands.run(self._brokers, errand)
+
+    def _ask_lag(self, question: lags.Question) -> Lag:
+        try:
+            return group_lag.ask(self._brokers, question.subject, lambda: self._checkpoint(question.key))
+        except (ClusterError, TimeoutError) as error:
+            return Lag(None, f"the trigger's checkpoint cannot be read: {error}")
+
+    def _checkpoint(self, key: Key) -> Checkpoint:
+        """For threads that ask; ClusterError, TimeoutError."""
+        return asyncio.run_coroutine_threadsafe(self._checkpointer.marks(key), self._loop).result(CHECKPOINT_TIMEOUT)
+
+    def _judge_lag(self, before: Lag | None, found: Lag) -> tuple[Lag, float]:
+        return lags.judge(before, found, len(self._lags))
 
     async def _close_idle_clients(self) -> None:
         while True:

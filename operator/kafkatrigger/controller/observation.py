@@ -10,6 +10,7 @@ from kafkatrigger.controller.pods import Pod
 from kafkatrigger.controller.replay import NOTHING, Step
 from kafkatrigger.controller.reports import Report
 from kafkatrigger.kafka.brokers import Finding
+from kafkatrigger.kafka.group_lag import Lag
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,8 @@ class Observation:
     """Whether the status told of one before."""
     retention: float | None = None
     """Seconds that the brokers keep the offsets of a group without members; None: not asked, or no answer yet."""
+    lag: Lag | None = None
+    """What brokers say while no pod does; None: not asked, or no answer yet."""
 
     @property
     def reports(self) -> list[Report]:

@@ -10,7 +10,7 @@ from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.moves import Answer, Errand
 from kafkatrigger.api.resources import API_VERSION, KIND
 from kafkatrigger.api.validation import Accepted, Refused, accept
-from kafkatrigger.controller import membership, replay
+from kafkatrigger.controller import lags, membership, replay
 from kafkatrigger.controller.cache import Body, Cache, Key, Trigger
 from kafkatrigger.controller.checkpointer import Checkpointer, has_checkpoint
 from kafkatrigger.controller.cluster import Cluster, ClusterError
@@ -33,11 +33,13 @@ from kafkatrigger.controller.status import same, status
 from kafkatrigger.controller.stops import standing, untold
 from kafkatrigger.controller.witnesses import Witnesses
 from kafkatrigger.kafka.brokers import Target, group_of, target
+from kafkatrigger.kafka.group_lag import Lag
 from kafkatrigger.kafka.group_offsets import Servers, servers
 
 BrokerMonitor = Monitor[Key, Target, Connection]
 RetentionMonitor = Monitor[Key, Servers, float | None]
 ErrandMonitor = Monitor[Key, Errand, Answer]
+LagMonitor = Monitor[Key, lags.Question, Lag]
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +52,7 @@ class Monitors(NamedTuple):
     deletions: GroupMonitor
     errands: ErrandMonitor
     """Does what consumer groups need."""
+    lags: LagMonitor
 
 
 class Hold(NamedTuple):
@@ -200,6 +203,7 @@ class Reconciler:
         """Objects of the last valid spec stay as they are, and are reported as they are."""
         self._monitors.brokers.watch(trigger.key, ())
         self._monitors.errands.watch(trigger.key, ())
+        self._monitors.lags.watch(trigger.key, ())
         workload = self._workload(trigger)
         answers = self._witnesses.watch(trigger.key, workload)
         return Observation(
@@ -222,6 +226,8 @@ class Reconciler:
         workload = self._workload(trigger)
         answers = self._witnesses.watch(trigger.key, workload)
         desired = 0 if spec.suspend or not ruling.holds or hold.verdict else spec.scaling.replicas
+        is_well = connection is not None and connection.finding.healthy
+        is_silent = not desired or lags.are_silent(workload, answers)
         return Observation(
             name=trigger.key.name,
             generation=trigger.generation,
@@ -242,12 +248,18 @@ class Reconciler:
             remembered=self._checkpointer.untold(trigger.key),
             has_checkpoint=has_checkpoint(trigger),
             retention=self._retention(trigger.key, config, is_at_rest=not desired and not hold.verdict),
+            lag=self._lag(trigger.key, accepted, is_asked=is_well and ruling.holds and is_silent),
         )
 
     def _retention(self, key: Key, config: ConsumerConfig, *, is_at_rest: bool) -> float | None:
         """Asked of the brokers while nobody consumes for longer than a replay."""
         question = servers(key.namespace, config.bootstrap_servers)
         return self._monitors.retentions.watch(key, (question,) if is_at_rest else ()).get(question)
+
+    def _lag(self, key: Key, accepted: Accepted, *, is_asked: bool) -> Lag | None:
+        """Asked of brokers that are well while no pod says it: those that are not would keep others' questions waiting."""
+        question = lags.question(key, accepted)
+        return self._monitors.lags.watch(key, (question,) if is_asked else ()).get(question)
 
     def _workload(self, trigger: Trigger) -> Workload | None:
         deployment = self._cache.find(trigger.key, "Deployment", consumer_name(trigger.key.name))

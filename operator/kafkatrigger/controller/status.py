@@ -27,6 +27,7 @@ from kafkatrigger.controller.observation import Observation
 from kafkatrigger.controller.progress import consuming, deployed
 from kafkatrigger.controller.replay import as_status
 from kafkatrigger.controller.reports import lag
+from kafkatrigger.kafka.group_lag import Lag
 
 SHOWN_TOPICS = 3
 
@@ -40,7 +41,7 @@ def status(seen: Observation, previous: Body, now: str) -> dict[str, Any]:
         DEPLOYED: deployed(seen),
         CONSUMING: consuming(seen, verdict(before, CONSUMING, seen.generation)),
     }
-    every = {READY: _ready(judged, seen), **judged}
+    every = {READY: _ready(judged, seen, verdict(before, READY, seen.generation)), **judged}
     if seen.suspended:
         every[SUSPENDED] = yes("Suspended", "spec.suspend is true: no pods run; the group's offsets are kept")
     if seen.replay.said:
@@ -61,7 +62,10 @@ def status(seen: Observation, previous: Body, now: str) -> dict[str, Any]:
 
 
 def _progress(seen: Observation, ready: Verdict, previous: Body) -> dict[str, Any]:
-    """Timestamps are written with a checkpoint, and so is the lag; else they would be a write for every message."""
+    """Timestamps are written with a checkpoint, and so is the lag of pods; else they would be a write for every message.
+
+    That of brokers comes only every few minutes (`lags`).
+    """
     told = {name: previous[name] for name in ("partitionTimestamps", "lag") if name in previous}
     found = lag(seen.reports)
     if seen.remembered:
@@ -69,16 +73,34 @@ def _progress(seen: Observation, ready: Verdict, previous: Body) -> dict[str, An
         found = seen.remembered.lag
     elif ready.status == (find(previous.get("conditions", []), READY) or {}).get("status"):
         found = None
+    if seen.lag and seen.lag.messages is not None:
+        found = seen.lag.messages
     return told if found is None else {**told, "lag": found}
 
 
-def _ready(judged: Mapping[str, Verdict], seen: Observation) -> Verdict:
+def _ready(judged: Mapping[str, Verdict], seen: Observation, before: Verdict | None) -> Verdict:
     if seen.suspended and seen.accepted.holds:
         return no("Suspended", "spec.suspend is true: set it to false to consume again")
     for each in judged.values():
         if not each.holds:
-            return each
+            return _scaled_to_zero(seen.lag, before) if each.reason == "ScaledToZero" else each
     return yes("Consuming", judged[CONSUMING].message)
+
+
+def _scaled_to_zero(found: Lag | None, before: Verdict | None) -> Verdict:
+    """That nobody consumes, as somebody wanted, is well while nothing waits."""
+    mend = "raise scaling.replicas to consume"
+    if found is None:
+        # Also after a restart of the operator: what was true a moment ago stands until there is an answer.
+        known = before if before and before.reason == "ScaledToZero" else None
+        return known or unknown("ScaledToZero", f"no pods are wanted, and the brokers are asked what waits: {mend}")
+    if found.messages is None:
+        return unknown(
+            "ScaledToZero", f"no pods are wanted, and brokers do not say what waits ({found.problem}): {mend}"
+        )
+    if found.messages:
+        return no("ScaledToZero", f"no pods are wanted, and messages wait: {mend}")
+    return yes("ScaledToZero", f"no pods are wanted, and no messages wait: {mend}")
 
 
 def _connected(seen: Observation, before: Verdict | None) -> Verdict:

@@ -1,13 +1,15 @@
-"""The group's committed offsets, as brokers keep them: for how long without members, and their end."""
+"""The group's committed offsets, as brokers keep them: what they are, for how long without members, and their end."""
 
+from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import ConfigEntry, ConfigResource, DescribeClusterResult, ResourceType
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigEntry, ConfigResource, DescribeClusterResult, ResourceType
 
 from kafkatrigger.api.moves import Group
 from kafkatrigger.kafka.brokers import Brokers, where_it_matters
+from kafkatrigger.kafka.log_offsets import Place
 
 REQUEST_TIMEOUT = 5.0
 """Seconds."""
@@ -42,6 +44,26 @@ def retention(brokers: Brokers, where: Servers) -> float | None:
             return 60.0 * int(brokers.result(answer)[RETENTION].value)
     except (KafkaException, TimeoutError, LookupError, ValueError, TypeError):
         return None
+
+
+def committed(
+    admin: AdminClient, group: str, places: Iterable[Place], *, is_stable: bool
+) -> dict[Place, TopicPartition]:
+    """What the group has committed, with a negative offset where that is nothing; KafkaException.
+
+    `is_stable`: offsets in transactions that are not over are no answer.
+    """
+    asked = [TopicPartition(*place) for place in places]
+    if not asked:
+        return {}
+    answers = admin.list_consumer_group_offsets(
+        [ConsumerGroupTopicPartitions(group, asked)], require_stable=is_stable, request_timeout=REQUEST_TIMEOUT
+    )
+    found = answers[group].result().topic_partitions
+    for each in found:
+        if each.error is not None:
+            raise KafkaException(each.error)
+    return {(each.topic, each.partition): each for each in found}
 
 
 def delete(brokers: Brokers, group: Group) -> str:

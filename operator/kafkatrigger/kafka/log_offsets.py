@@ -8,6 +8,9 @@ from collections.abc import Iterable, Mapping
 
 from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
+from msgspec.structs import replace
+
+from kafkatrigger.api.starting_point import StartingPoint
 
 Place = tuple[str, int]
 """Topic and partition."""
@@ -31,3 +34,14 @@ def ranges(admin: AdminClient, places: Iterable[Place], timeout: float) -> dict[
     lows = ask(admin, dict.fromkeys(places, OffsetSpec.earliest()), timeout)
     ends = ask(admin, dict.fromkeys(places, OffsetSpec.latest()), timeout)
     return {place: (lows[place], ends[place]) for place in places}
+
+
+def resolved(admin: AdminClient, points: Mapping[Place, StartingPoint], timeout: float) -> dict[Place, StartingPoint]:
+    """The points with the offsets of those that go by time: at the end where nothing is that young. KafkaException."""
+    asked = {
+        place: OffsetSpec.for_timestamp(point.timestamp)
+        for place, point in points.items()
+        if point.timestamp is not None
+    }
+    by_time = {place: at for place, at in ask(admin, asked, timeout).items() if at >= 0}
+    return {place: replace(point, offset=by_time.get(place, point.offset)) for place, point in points.items()}

@@ -35,7 +35,7 @@ from kafkatrigger.api.moves import (
 )
 from kafkatrigger.api.start_policy import epoch_milliseconds
 from kafkatrigger.api.topic_pattern import matching
-from kafkatrigger.kafka import log_offsets
+from kafkatrigger.kafka import group_offsets, log_offsets
 from kafkatrigger.kafka.brokers import group_of
 from kafkatrigger.kafka.client import connection
 from kafkatrigger.kafka.log_offsets import Place
@@ -109,7 +109,7 @@ def plan(admin: AdminClient, group: str, wish: Wish, *, is_left: bool) -> tuple[
     wanted = chosen(wish, topics)
     found = _logs(admin, wanted, wish.start)
     starts = {place: target(place, offset, wish.start, found[place]) for place, offset in wanted.items()}
-    at = _committed(admin, group, wanted, is_left)
+    at = group_offsets.committed(admin, group, wanted, is_stable=is_left)
     return tuple(
         Move(*place, start, found[place].end, *_kept(at[place]), topics[place[0]].id, _parked(at[place]))
         for place, start in starts.items()
@@ -186,20 +186,6 @@ def _logs(admin: AdminClient, places: Collection[Place], start: str) -> dict[Pla
     return {place: Log(*ranges[place], ats[place] if ats.get(place, -1) >= 0 else None) for place in places}
 
 
-def _committed(admin: AdminClient, group: str, places: Iterable[Place], is_left: bool) -> dict[Place, TopicPartition]:
-    asked = [TopicPartition(*place) for place in places]
-    if not asked:
-        return {}
-    answers = admin.list_consumer_group_offsets(
-        [ConsumerGroupTopicPartitions(group, asked)], require_stable=is_left, request_timeout=TIMEOUT
-    )
-    found = answers[group].result().topic_partitions
-    for each in found:
-        if each.error is not None:
-            raise KafkaException(each.error)
-    return {(each.topic, each.partition): each for each in found}
-
-
 def _kept(at: TopicPartition) -> tuple[int | None]:
     return (at.offset if at.offset >= 0 else None,)
 
@@ -244,7 +230,7 @@ def _followed(admin: AdminClient, group: str, moves: tuple[Move, ...]) -> tuple[
     """Where the group is now; the log may have become shorter than it was."""
     places = [(move.topic, move.partition) for move in moves]
     ends = log_offsets.ask(admin, dict.fromkeys(places, OffsetSpec.latest()), TIMEOUT)
-    at = _committed(admin, group, places, is_left=False)
+    at = group_offsets.committed(admin, group, places, is_stable=False)
     return tuple(
         msgspec.structs.replace(move, end=min(move.end, ends[place]), committed=_kept(at[place])[0])
         for move, place in zip(moves, places, strict=True)

@@ -10,6 +10,7 @@ from kafkatrigger.controller.observation import Observation, Remembered
 from kafkatrigger.controller.reports import Held, Report
 from kafkatrigger.controller.status import same, status
 from kafkatrigger.kafka.brokers import Finding
+from kafkatrigger.kafka.group_lag import Lag
 from tests.unit.controller.helpers import container
 from tests.unit.controller.helpers import make_observation as seen
 from tests.unit.controller.helpers import make_pod as pod
@@ -255,6 +256,58 @@ def test_lag_is_written_when_ready_changes() -> None:
     found = status(told(8, accepted=no("GroupInUse", "m")), before, NOW)
     assert found["lag"] == 8
     assert status(told(None, accepted=no("GroupInUse", "m")), before, NOW)["lag"] == 3
+
+
+def at_rest(lag: Lag | None, **changes: Any) -> Observation:
+    return seen(workload=workload(), desired=0, lag=lag, **changes)
+
+
+def ready(observation: Observation, previous: dict[str, Any] | None = None) -> tuple[str, str, str]:
+    conditions = status(observation, previous or {}, NOW)["conditions"]
+    said = next(each for each in conditions if each["type"] == "Ready")
+    return said["status"], said["reason"], said["message"]
+
+
+def test_scaled_to_zero_is_well_while_nothing_waits() -> None:
+    assert ready(at_rest(Lag(0)))[:2] == ("True", "ScaledToZero")
+    assert judged(at_rest(Lag(0)))["Consuming"] == ("False", "ScaledToZero")
+    value, reason, text = ready(at_rest(Lag(7)))
+    assert (value, reason) == ("False", "ScaledToZero")
+    assert "messages wait: raise scaling.replicas" in text
+    assert ready(at_rest(Lag(8)))[2] == text
+
+
+def test_what_waits_is_unknown_until_brokers_say() -> None:
+    assert ready(at_rest(None))[:2] == ("Unknown", "ScaledToZero")
+    assert "no right" in ready(at_rest(Lag(None, "no right")))[2]
+    before = status(at_rest(Lag(0)), {}, NOW)
+    assert ready(at_rest(None), before)[0] == "True"
+    assert ready(at_rest(None, generation=4), before)[0] == "Unknown"
+    consuming = status(told(3), {}, NOW)
+    assert ready(at_rest(None), consuming)[0] == "Unknown"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"suspended": True}, "Suspended"),
+        ({"accepted": no("GroupInUse", "x")}, "GroupInUse"),
+        ({"finding": Finding(unreachable="refused")}, "BrokersUnreachable"),
+        ({"held": no("GroupChanging", "x")}, "GroupChanging"),
+    ],
+)
+def test_nothing_that_waits_is_no_excuse(changes: dict[str, Any], reason: str) -> None:
+    assert ready(at_rest(Lag(0), **changes))[:2] == ("False", reason)
+
+
+def test_lag_of_brokers_is_written_where_no_pod_says_it() -> None:
+    before = status(told(3), {}, NOW)
+    first = status(at_rest(Lag(8)), before, NOW)
+    assert first["lag"] == 8
+    second = status(at_rest(Lag(9)), first, NOW)
+    assert second["lag"] == 9
+    assert status(at_rest(Lag(None, "no right")), second, NOW)["lag"] == 9
+    assert status(at_rest(Lag(9), remembered=Remembered({}, 5)), second, NOW)["lag"] == 9
 
 
 def test_without_pods_the_last_lag_stands() -> None:

@@ -1,4 +1,7 @@
-"""Where a partition starts that has no committed offset: of what is known of it, the first that applies. Pure."""
+"""Where a partition starts that has no committed offset: of what is known of it, the first that applies. Pure.
+
+Consumers start there; of a group that has none, the operator counts from there what waits.
+"""
 
 import msgspec
 

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from kafkatrigger.api.checkpoint import Mark
 from kafkatrigger.api.start_policy import StartPolicy
-from kafkatrigger.consumer.starting_point import Facts, StartingPoint, decide
+from kafkatrigger.api.starting_point import Facts, StartingPoint, decide
 
 FACTS = Facts("t", 3, "aa", low=10, high=50, mark=None, held_id="", is_new=False, is_redrive=False)
 OWN = StartPolicy("latest", {"t": {"3": 700, "4": 600}})
