@@ -125,7 +125,11 @@ class Delivery:
 
     def settle(self, seconds: float = 60.0) -> None:
         """Goes on until all is committed."""
-        self.until(lambda: not list(self.outbox.open_offsets()) and not self.outbox.full, seconds, "the last commit")
+        self.until(self._is_settled, seconds, "the last commit")
+
+    def _is_settled(self) -> bool:
+        is_acknowledged = not list(self.outbox.open_offsets()) and not self.outbox.full
+        return is_acknowledged and all(each.told == at for each, at in self.positions())
 
     def positions(self) -> Positions:
         """As the engine computes them."""
