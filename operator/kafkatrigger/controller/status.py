@@ -73,6 +73,8 @@ def _progress(seen: Observation, ready: Verdict, previous: Body) -> dict[str, An
         found = seen.remembered.lag
     elif ready.status == (find(previous.get("conditions", []), READY) or {}).get("status"):
         found = None
+    elif found is None and ready.holds:  # what brokers said before there were pods must not stand beside them
+        told.pop("lag", None)
     if seen.lag and seen.lag.messages is not None:
         found = seen.lag.messages
     return told if found is None else {**told, "lag": found}

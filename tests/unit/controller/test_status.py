@@ -310,6 +310,13 @@ def test_lag_of_brokers_is_written_where_no_pod_says_it() -> None:
     assert status(at_rest(Lag(9), remembered=Remembered({}, 5)), second, NOW)["lag"] == 9
 
 
+def test_what_brokers_said_before_there_were_pods_does_not_stand_beside_them() -> None:
+    before = status(at_rest(Lag(8)), {}, NOW)
+    assert before["lag"] == 8
+    assert "lag" not in status(told(None), before, NOW)
+    assert status(told(2), before, NOW)["lag"] == 2
+
+
 def test_without_pods_the_last_lag_stands() -> None:
     before = status(told(3), {}, NOW)
     assert status(seen(desired=0), before, NOW)["lag"] == 3
