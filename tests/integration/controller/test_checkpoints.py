@@ -11,8 +11,6 @@ import pytest
 
 from kafkatrigger.api.pod_status import CONSUMING, PartitionStatus, PodStatus
 from tests.cluster.broker import HostBroker
-from tests.cluster.control_plane import ControlPlane
-from tests.integration.controller.operator_process import OperatorProcess, running_operator
 from tests.integration.controller.speaking_pod import SpeakingPod, pod_that_says
 from tests.integration.controller.world import PATIENCE, World
 from tests.support.kubernetes import CONFIG_MAPS, DEPLOYMENTS, PODS, Body
@@ -27,14 +25,6 @@ expiry.SHORT_RETENTION = 1e9
 """Any retention counts as so short that the warning comes at once."""
 NAME = "rul-consumer-checkpoint-0"
 TIME = 1715764260123
-
-
-@pytest.fixture(scope="module")
-def operator(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    with running_operator(control_plane.kubeconfig, tmp_path_factory.mktemp("hurrying"), HURRY) as running:
-        yield running
-        assert running.process.poll() is None, running.log
-        assert "Traceback" not in running.log, running.log
 
 
 @dataclass

@@ -1,14 +1,11 @@
 """What becomes of the group when its trigger is deleted, and that nothing keeps a trigger from going."""
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.cluster.broker import HostBroker
-from tests.cluster.control_plane import ControlPlane
-from tests.integration.controller.operator_process import OperatorProcess, running_operator
 from tests.integration.controller.test_group_offsets import committed_group
 from tests.integration.controller.world import PATIENCE, World
 from tests.support.kubernetes import CONFIG_MAPS, TRIGGERS
@@ -20,13 +17,6 @@ from kafkatrigger.controller import finalizers
 finalizers.PATIENCE, finalizers.PAUSE = 6.0, 0.3
 """
 FINALIZER = "kafkatrigger.dev/group"
-
-
-@pytest.fixture(scope="module")
-def operator(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    with running_operator(control_plane.kubeconfig, tmp_path_factory.mktemp("hurrying"), HURRY) as running:
-        yield running
-        assert "Traceback" not in running.log, running.log
 
 
 @pytest.fixture

@@ -16,8 +16,6 @@ from kafkatrigger.controller.lags import question
 from kafkatrigger.kafka.brokers import Brokers
 from kafkatrigger.kafka.group_lag import Lag, ask
 from tests.cluster.broker import HostBroker
-from tests.cluster.control_plane import ControlPlane
-from tests.integration.controller.operator_process import OperatorProcess, running_operator
 from tests.integration.controller.speaking_pod import pod_that_says
 from tests.integration.controller.test_replay import Group
 from tests.integration.controller.world import PATIENCE, World
@@ -40,14 +38,6 @@ def broker() -> Iterator[HostBroker]:
     """A broker that compacts soon."""
     with HostBroker(properties={"log.cleaner.backoff.ms": "200"}) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def operator(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    with running_operator(control_plane.kubeconfig, tmp_path_factory.mktemp("hurrying"), HURRY) as running:
-        yield running
-        assert running.process.poll() is None, running.log
-        assert "Traceback" not in running.log, running.log
 
 
 @pytest.fixture

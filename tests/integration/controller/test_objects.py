@@ -2,12 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
 
-import pytest
-
-from tests.cluster.control_plane import ControlPlane
-from tests.integration.controller.operator_process import OperatorProcess, running_operator
 from tests.integration.controller.world import World
 from tests.support.kubernetes import BUDGETS, CONFIG_MAPS, DEPLOYMENTS, TRIGGERS, Body
 from tests.support.waiting import until
@@ -23,14 +18,6 @@ main.Brokers = partial(main.Brokers, timeout=1.0)
 """
 ROUND = 3.0
 """Seconds in which unreachable brokers are asked again, and have not answered."""
-
-
-@pytest.fixture(scope="module")
-def operator(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorProcess]:
-    with running_operator(control_plane.kubeconfig, tmp_path_factory.mktemp("hurrying"), HURRY) as running:
-        yield running
-        assert running.process.poll() is None, running.log
-        assert "Traceback" not in running.log, running.log
 
 
 def settled(world: World) -> list[str]:
