@@ -1,6 +1,5 @@
 """Triggers, of a cluster or of this machine, and the consumers of each."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -41,9 +40,9 @@ def triggers(place: Place, *, everywhere: bool) -> list[Trigger]:
 def _on_the_cluster(place: Place, everywhere: bool) -> Iterator[Trigger]:
     scope = ["--all-namespaces"] if everywhere else []
     selector = selector_text(place.name) if place.name else CHILDREN
-    bodies = [reach.trigger(place)] if place.name else _items(place, PLURAL, *scope)
+    bodies = [reach.trigger(place)] if place.name else reach.items(place, PLURAL, *scope)
     pods: dict[tuple[str, str], list[Pod]] = defaultdict(list)
-    for body in _items(place, "pods", f"--selector={selector}", *scope):
+    for body in reach.items(place, "pods", f"--selector={selector}", *scope):
         found = pod(body)
         pods[found.namespace, body["metadata"]["labels"][INSTANCE_LABEL]].append(found)
     for body in bodies:
@@ -63,11 +62,6 @@ def _trigger(place: Place, body: dict[str, Any], pods: Sequence[Pod]) -> Trigger
         consumers=[reach.quiet_consumer(place, each.name) for each in pods if each.answers],
         silent=[f"{each.name}: it does not run" for each in pods if not each.answers],
     )
-
-
-def _items(place: Place, kind: str, *options: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(reach.kubectl(place, "get", kind, *options, "--output=json"))["items"]
-    return found
 
 
 def _on_this_machine(place: Place) -> Iterator[Trigger]:

@@ -80,9 +80,12 @@ def trigger(place: Place) -> dict[str, Any]:
     return _got(place, PLURAL, place.name)
 
 
-def kubectl(place: Place, *arguments: str) -> bytes:
-    """What kubectl writes; ReachError where it fails."""
-    return _output([*_kubectl(place), *arguments], b"")
+def items(place: Place, kind: str, *options: str) -> list[dict[str, Any]]:
+    """Objects of the cluster; ReachError where they cannot be listed."""
+    found: list[dict[str, Any]] = json.loads(_output([*_kubectl(place), "get", kind, *options, "--output=json"], b""))[
+        "items"
+    ]
+    return found
 
 
 def configuration(place: Place) -> ConsumerConfig:
@@ -154,8 +157,7 @@ def _run_here(arguments: Sequence[str], stdin: bytes) -> bytes:
 
 def _on_the_cluster(place: Place) -> Iterator[Consumer]:
     kubectl = _kubectl(place)
-    selector = f"--selector={selector_text(place.name)}"
-    for body in json.loads(_output([*kubectl, "get", "pods", selector, "--output=json"], b""))["items"]:
+    for body in items(place, "pods", f"--selector={selector_text(place.name)}"):
         found = pod(body)
         if found.answers:
             yield Consumer(found.name, _in_pod(kubectl, found.name, _output), CONTROL_SOCKET, CONFIG_PATH)
