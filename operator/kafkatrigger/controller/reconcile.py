@@ -258,8 +258,11 @@ class Reconciler:
 
     def _lag(self, key: Key, accepted: Accepted, *, is_asked: bool) -> Lag | None:
         """Asked of brokers that are well while no pod says it: those that are not would keep others' questions waiting."""
+        if not is_asked:
+            self._monitors.lags.watch(key, ())
+            return None
         question = lags.question(key, accepted)
-        return self._monitors.lags.watch(key, (question,) if is_asked else ()).get(question)
+        return self._monitors.lags.watch(key, (question,)).get(question)
 
     def _workload(self, trigger: Trigger) -> Workload | None:
         deployment = self._cache.find(trigger.key, "Deployment", consumer_name(trigger.key.name))
