@@ -48,9 +48,8 @@ class AtLeastOnce(Outbox):
     def pump(self) -> None:
         """Writes what waits: first what failed, since it is older, then what the client's queue had no room for."""
         self._producer.poll(0)
-        if self._journal.records and not len(
-            self._producer
-        ):  # all is acknowledged: no need to wait for a commit to see it
+        # With nothing left in the client all is acknowledged: no need to wait for a commit to see it.
+        if self._journal.records and not len(self._producer):
             self._flush(0)
         self._settle_delivered()
         self._pump_common()
