@@ -5,7 +5,7 @@ Consumers start there; of a group that has none, the operator counts from there 
 
 import msgspec
 
-from kafkatrigger.api.checkpoint import Mark, is_another
+from kafkatrigger.api.checkpoint import Checkpoint, Mark, is_another
 from kafkatrigger.api.start_policy import StartPolicy
 
 TOPIC_RECREATED = "TopicRecreated"
@@ -31,6 +31,21 @@ class Facts(msgspec.Struct, frozen=True):
     """There is a checkpoint, and the partition is not in it."""
     is_redrive: bool
     """All of it was asked for."""
+
+
+def facts(
+    place: tuple[str, int],
+    log: tuple[int, int],
+    topic_id: str,
+    recorded: Checkpoint,
+    redrive_topic: str,
+    held_id: str = "",
+) -> Facts:
+    """Of a topic's partition, from the first offset and the end of its log and the trigger's checkpoint."""
+    topic, number = place
+    mark = recorded.get(topic, {}).get(str(number))
+    is_new = bool(recorded) and mark is None
+    return Facts(topic, number, topic_id, *log, mark, held_id, is_new, is_redrive=topic == redrive_topic)
 
 
 class StartingPoint(msgspec.Struct, frozen=True):

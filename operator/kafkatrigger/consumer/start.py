@@ -16,13 +16,7 @@ from msgspec.structs import replace
 from kafkatrigger.api import checkpoint
 from kafkatrigger.api.checkpoint import CHECKPOINT_PATH, Checkpoint, is_another
 from kafkatrigger.api.start_policy import StartPolicy
-from kafkatrigger.api.starting_point import (
-    LOG_TRUNCATED,
-    TOPIC_RECREATED,
-    Facts,
-    StartingPoint,
-    decide,
-)
+from kafkatrigger.api.starting_point import LOG_TRUNCATED, TOPIC_RECREATED, StartingPoint, decide, facts
 from kafkatrigger.consumer import offsets
 from kafkatrigger.consumer.log_changes import LogChanges
 from kafkatrigger.consumer.offsets import (
@@ -149,10 +143,11 @@ def _decided(
     if not unknown:
         return []
     recorded = _load(policy.checkpoint)
-    points = {
-        _place(each): decide(_facts(each, ranges, policy, topic_ids, held_ids, recorded), policy.start)
-        for each in unknown
-    }
+    points = {}
+    for place in map(_place, unknown):
+        topic_id, held_id = (ids.get(place[0], b"").hex() for ids in (topic_ids, held_ids))
+        known = facts(place, ranges[place], topic_id, recorded, policy.redrive_topic, held_id)
+        points[place] = decide(known, policy.start)
     found = log_offsets.resolved(admin, points, TIMEOUT)
     return [(each, found[_place(each)]) for each in unknown]
 
@@ -164,29 +159,6 @@ def _load(folder: Path) -> Checkpoint:
     except msgspec.DecodeError as error:
         log.error("the checkpoint in %s cannot be read (%s): correct or delete its ConfigMap", folder, error)
         raise
-
-
-def _facts(
-    of: TopicPartition,
-    ranges: Ranges,
-    policy: Policy,
-    topic_ids: Mapping[str, bytes],
-    held_ids: Mapping[str, bytes],
-    recorded: Checkpoint,
-) -> Facts:
-    low, high = ranges[_place(of)]
-    mark = recorded.get(of.topic, {}).get(str(of.partition))
-    return Facts(
-        topic=of.topic,
-        number=of.partition,
-        topic_id=topic_ids.get(of.topic, b"").hex(),
-        low=low,
-        high=high,
-        mark=mark,
-        held_id=held_ids.get(of.topic, b"").hex(),
-        is_new=bool(recorded) and mark is None,
-        is_redrive=of.topic == policy.redrive_topic,
-    )
 
 
 def _place(of: TopicPartition) -> Place:

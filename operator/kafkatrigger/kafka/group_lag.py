@@ -4,7 +4,7 @@ Of each partition it is the distance from where the group would go on to the las
 Offsets have gaps (compaction, transaction markers), so fewer messages may wait, never more.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -15,11 +15,10 @@ from kafkatrigger.api import commit_metadata
 from kafkatrigger.api.checkpoint import Checkpoint, is_another
 from kafkatrigger.api.moves import Group
 from kafkatrigger.api.start_policy import StartPolicy
-from kafkatrigger.api.starting_point import Facts, decide
+from kafkatrigger.api.starting_point import decide, facts
 from kafkatrigger.api.topic_pattern import matching
 from kafkatrigger.kafka import group_offsets, log_offsets
 from kafkatrigger.kafka.brokers import TIMEOUT, Brokers, FoundTopic, Target
-from kafkatrigger.kafka.log_offsets import Place
 
 
 @dataclass(frozen=True)
@@ -89,8 +88,9 @@ def _messages(
         ranges = log_offsets.ranges(admin, places, TIMEOUT)
         committed = group_offsets.committed(admin, subject.group.name, places, is_stable=False)
         bare = [place for place, at in committed.items() if at.offset < 0]
-        facts = _facts(bare, ranges, ids, subject.redrive_topic, recorded() if bare else {})
-        points = log_offsets.resolved(admin, {place: decide(each, policy) for place, each in facts.items()}, TIMEOUT)
+        marks = recorded() if bare else {}
+        known = {place: facts(place, ranges[place], ids[place[0]], marks, subject.redrive_topic) for place in bare}
+        points = log_offsets.resolved(admin, {place: decide(each, policy) for place, each in known.items()}, TIMEOUT)
     begun = {place: point.offset for place, point in points.items()}
     going_on = {
         place: continued(at, ranges[place][0], ids[place[0]]) for place, at in committed.items() if place not in begun
@@ -107,27 +107,3 @@ def continued(at: TopicPartition, low: int, topic_id: str) -> int:
     """Where a partition goes on of which something is committed: of a topic that was made anew, at the beginning."""
     metadata = commit_metadata.load(at.metadata)
     return low if metadata and is_another(metadata.topic_id.hex(), topic_id) else at.offset
-
-
-def _facts(
-    places: Iterable[Place],
-    ranges: Mapping[Place, tuple[int, int]],
-    ids: Mapping[str, str],
-    redrive_topic: str,
-    recorded: Checkpoint,
-) -> dict[Place, Facts]:
-    marks = {(topic, number): recorded.get(topic, {}).get(str(number)) for topic, number in places}
-    return {
-        place: Facts(
-            topic=place[0],
-            number=place[1],
-            topic_id=ids[place[0]],
-            low=ranges[place][0],
-            high=ranges[place][1],
-            mark=mark,
-            held_id="",
-            is_new=bool(recorded) and mark is None,
-            is_redrive=place[0] == redrive_topic,
-        )
-        for place, mark in marks.items()
-    }
