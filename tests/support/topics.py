@@ -155,9 +155,14 @@ class Topics:
         assert len(messages) >= count, f"{len(messages)} of {count} messages arrived at {topic} within {seconds:.0f} s"
         return messages
 
-    def coordinator(self, group: str) -> int:
-        """The id of the broker that coordinates the group."""
-        found: int = self._admin.describe_consumer_groups([group])[group].result().coordinator.id
+    def coordinator(self, group: str) -> int | None:
+        """The id of the broker that coordinates the group; None while the one that was asked does not answer."""
+        try:
+            found: int = self._admin.describe_consumer_groups([group])[group].result().coordinator.id
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError._TRANSPORT:
+                raise
+            return None
         return found
 
     def members(self, group: str) -> int:

@@ -157,15 +157,18 @@ class ExactlyOnce(Outbox):
     def _is_ordinary(self, plain: Plain) -> bool:
         return not self._outside.keys() & plain.partitions and super()._is_ordinary(plain)
 
-    def _send(self, output: Output) -> bool:
+    def _send(self, output: Output, queue: deque[Output] | deque[Entry]) -> bool:
         """Results of a partition that has some outside wait there as well: later ones make more gaps."""
         if output.partition in self._outside:
             self._outside[output.partition].append(output)
             return True
-        return super()._send(output) or (self._flushed() and super()._send(output))
+        return super()._send(output, queue)
+
+    def _produce(self, output: Output) -> bool:
+        """As everywhere; room in the client is made at once: a transaction takes all records of a message, or none."""
+        return super()._produce(output) or (self._flushed() and super()._produce(output))
 
     def _flushed(self) -> bool:
-        """Makes room in the client: a transaction takes all records of a message, or none."""
         return bool(self._transaction.producer.flush(FLUSH_TIMEOUT) == 0)
 
     def _elsewhere(self) -> Iterable[Iterable[Output]]:
@@ -266,8 +269,8 @@ class ExactlyOnce(Outbox):
             end = offsets[count] if count < len(offsets) else offsets[-1] + 1 if offsets else 0
             # In the order of the log, or those for which the client has room might be some that a commit cannot speak of.
             admitted = deque(sorted([each for each in outputs if each.source[1] < end], key=_offset))
-            while admitted and self._send(admitted[0]):
-                admitted.popleft()
+            while admitted and self._send(admitted.popleft(), admitted):
+                pass
             self._pending.extendleft(reversed(admitted))  # the client has no room for them
             if left := [output for output in outputs if output.source[1] >= end]:
                 self._outside[partition] = left

@@ -246,8 +246,7 @@ class Outbox(ABC):
         while self._pending and self._may_write():
             entry = self._pending.popleft()
             if isinstance(entry, Output):
-                if not self._send(entry):
-                    self._pending.appendleft(entry)
+                if not self._send(entry, self._pending):
                     return
             elif not self._is_ordinary(entry):
                 self._pending.extendleft(reversed(self._one_by_one(entry)))
@@ -264,24 +263,29 @@ class Outbox(ABC):
         """Writes the next group, with nothing else under way: so an error is of this group, or of its topic."""
         group = deque(live_outputs(self._groups.popleft()))
         self._is_group = True
-        while group and self._send(group[0]):
-            group.popleft()
+        while group and self._send(group.popleft(), group):
+            pass
         if group:  # no room: the rest is written behind it
             self._groups.appendleft(list(group))
         self._is_group = self._journal.records > 0
 
-    def _send(self, output: Output) -> bool:
-        """Writes a record, or puts it where it has to wait; False where the client has no room for it."""
+    def _send(self, output: Output, queue: deque[Output] | deque[Entry]) -> bool:
+        """Writes a record, or puts it where it has to wait.
+
+        Where the client has no room for it, which is False, or something is written in its place, that comes first in
+        the queue: before later results of its key.
+        """
         limit = self._limits.refuses(output) if output.is_first else None
         if output.several is not None and output.several.refused:
             self._drop(output)
         elif limit is not None:
             why = f"{output.needed} bytes, and max.message.bytes of the topic is {limit}"
-            self._refuse(output, KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, why))
+            queue.extendleft(self._refuse(output, KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, why)))
         elif output.topic in self._holding:
             self._holding.hold(output)
-        else:
-            return self._produce(output)
+        elif not self._produce(output):
+            queue.appendleft(output)
+            return False
         return True
 
     def _produce(self, output: Output) -> bool:
@@ -355,27 +359,27 @@ class Outbox(ABC):
                     len(culprits), len(rest), culprits[0][1].str())  # fmt: skip
         if was_group and rest[0].source is rest[-1].source:
             culprit, error = culprits[0]
-            self._refuse(culprit, error)
+            self._write_first(self._refuse(culprit, error))
             return [output for output in rest if output is not culprit]  # to be dropped
         self._groups.extendleft(reversed(verdicts.split(rest, [output for output, _ in culprits])))
         return []
 
-    def _refuse(self, output: Output, error: KafkaError) -> None:
-        """The message failed alone; nothing more is written of what answers it."""
+    def _refuse(self, output: Output, error: KafkaError) -> list[Output]:
+        """The message failed alone; nothing more is written of what answers it but what is returned."""
         if output.several is not None:
             output.several.refused = True
         instead = self._callbacks.refused(output, error)
         if instead is None:
             self._drop(output)
-            return
+            return []
         self.bytes -= output.size
         self.bytes += instead.size
         if instead is output:
             self._holding.refuse(output.topic, error, time.monotonic(), by_fault=True)
             self._holding.hold(output)
-        else:
-            instead.awaited = output.awaited
-            self._pending.appendleft(instead)
+            return []
+        instead.awaited = output.awaited
+        return [instead]
 
     def _drop(self, output: Output) -> None:
         """It is not written."""
@@ -390,7 +394,9 @@ class Outbox(ABC):
             self._recovered(recovered.outputs, recovered.probed)
 
     def _write_first(self, outputs: list[Output]) -> None:
-        """What was held is older than what is in groups, and that is older than what is pending."""
+        """What was held, or is written in the place of what failed, is older than what is in groups, and that is older than
+        what is pending.
+        """
         if self._groups and outputs:
             self._groups.appendleft(outputs)
         else:

@@ -372,6 +372,29 @@ def test_what_waited_for_its_topic_goes_before_what_is_written_in_parts(world: W
     assert world.values == [b"a", b"b"]
 
 
+def test_the_dead_letter_of_what_failed_alone_takes_its_place(world: World) -> None:
+    """Later results of its key wait in parts by then."""
+    world.producer.verdict = lambda _, value: INVALID if value == b"bad" else None
+    world.respond(b"bad", b"b", b"c")
+    world.settle()
+    assert world.values == [b"source", b"b", b"c"]
+
+
+def test_the_dead_letter_of_what_is_too_large_takes_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is known only now, and of several in one part."""
+    monkeypatch.setattr(at_least_once, "Producer", FakeProducer)
+    world = World(limit=1000)
+    world.until(lambda: world.outbox._limits._known)
+    values = [b"x" * 1001, b"y" * 1001, b"c"]
+    group = [
+        Output(PARTITION, (*record(offset, b"k")[:5], b"source %d" % offset, None), "out", value, b"k", [], "succeeded")
+        for offset, value in enumerate(values)
+    ]
+    world.outbox._groups.extend([group, [group.pop()]])
+    world.settle()
+    assert world.values == [b"source 0", b"source 1", b"c"]
+
+
 def test_an_unknown_topic_that_the_client_names_at_once_is_no_fault_of_the_record(world: World) -> None:
     world.producer.refuses = lambda _: KafkaException(KafkaError(KafkaError._UNKNOWN_TOPIC))
     world.respond(b"a")
