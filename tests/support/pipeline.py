@@ -17,6 +17,7 @@ import msgspec
 
 from kafkatrigger.api.checkpoint import Checkpoint
 from kafkatrigger.api.configure import consumer_config, start_policy
+from kafkatrigger.api.consumer_config import TRIGGER_UID
 from kafkatrigger.api.control import Action, Answer, BlockedKey, BlockedRef, ListBlocked, Request, ResolveBlocked
 from kafkatrigger.api.pod_status import PodStatus
 from kafkatrigger.api.resources import KafkaTriggerSpec
@@ -40,10 +41,13 @@ class Pod:
         functions: Path = FUNCTIONS,
         memory_limit: int | None = None,
         checkpoint: Checkpoint | msgspec.Raw | None = None,
+        uid: str = "6f1d2a90-0000-4000-8000-000000000000",
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="kafkatrigger-pod-"))
         parsed = KafkaTriggerSpec.model_validate(spec)
-        self.config = consumer_config("tests", name or f"t{uuid.uuid4().hex[:8]}", parsed)
+        # Those that share a group are of one trigger.
+        name = name or parsed.source.group_id or f"t{uuid.uuid4().hex[:8]}"
+        self.config = consumer_config("tests", name, parsed)
         (self.folder / "consumer.json").write_bytes(msgspec.json.encode(self.config))
         self.checkpoint = self.folder / "checkpoint"
         self.checkpoint.mkdir()
@@ -54,6 +58,7 @@ class Pod:
             **to_environment(start_policy(parsed)),
             # As on a cluster, where a container that starts again is in the same pod.
             POD_UID: uuid.uuid4().hex,
+            TRIGGER_UID: uid,
         }
         self._workers = parsed.runtime.workers
         self._memory_limit = memory_limit

@@ -15,6 +15,8 @@ RUNTIME_SOCKET = "/run/kafkatrigger/runtime.sock"
 CONTROL_SOCKET = "/run/kafkatrigger-control/control.sock"
 """In a volume that the consumer container alone mounts."""
 STATUS_PORT = 8080
+TRIGGER_UID = "KAFKATRIGGER_TRIGGER_UID"
+"""Environment variable of the consumer: the uid of its trigger's object; not there in a local run."""
 
 Guarantee = Literal["AtLeastOnce", "ExactlyOnce"]
 OnFailure = Literal["DeadLetter", "Block", "Skip", "Stop"]

@@ -405,6 +405,7 @@ class Engine:
             self._probe(source, now)
             self._look_for_redrive(source, now)
             source.look_for_recreated(now)
+            source.look_at_group()
             self._look_for_stall(source, now)
         problem = self._reason(source)
         crowded, lost = (source.stopped if source else 0), self._rereader.lost

@@ -73,6 +73,11 @@ def reason(parts: Parts, source: Source | None) -> Problem:
         return parts.link.problem
     if source is None or not source.is_member():
         return pod_status.JOINING_GROUP, f"joining the group {config.group_id}"
+    if source.strangers:
+        return pod_status.GROUP_SHARED, (
+            f"members that are not of this trigger are in its group {config.group_id}: {source.strangers}. What they are given "
+            "is never run: end them, or delete this trigger and create it with another source.groupId"
+        )
     if point := parts.stopping.point:
         return pod_status.STOPPED_ON_FAILURE, sentence(point)
     if parts.breaker.open:

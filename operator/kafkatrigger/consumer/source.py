@@ -18,7 +18,7 @@ from kafkatrigger.consumer.ahead import Ahead
 from kafkatrigger.consumer.commits import Commits, Positions
 from kafkatrigger.consumer.identities import Identities
 from kafkatrigger.consumer.log_changes import LogChanges
-from kafkatrigger.consumer.membership import Membership
+from kafkatrigger.consumer.membership import Membership, client_id
 from kafkatrigger.consumer.offsets import Origin
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.runs import Run, runs
@@ -78,7 +78,8 @@ class Source:
         self.joined = False
         """It was given an assignment, if an empty one, and did not lose it."""
         self._admin = AdminClient(client.connection(config.bootstrap_servers, config.connection_options))
-        self._membership: Membership | None = None
+        self._client_id = client_id(config.namespace, config.name)
+        self._membership = Membership(self._admin, config.group_id, self._client_id)
         self._identities = Identities(self._admin)
         self.rebalances = 0
         self.log_changes = LogChanges()
@@ -95,6 +96,7 @@ class Source:
                 **protocol,
                 **settings,
                 **(client.INTERNAL_TOPICS if config.topic_pattern else {}),
+                "client.id": self._client_id,
                 "error_cb": self._failed,
                 "on_commit": self._commits.answered,
                 "logger": logging.getLogger("librdkafka"),
@@ -183,12 +185,16 @@ class Source:
 
         Under the new protocol nobody is told of an empty assignment, and the member's id is its own invention.
         """
-        if self.joined or self._is_unmatched:
-            self._membership = None
-            return True
-        if self._membership is None:
-            self._membership = Membership(self._admin, self._config.group_id)
-        return self._membership.includes(str(self._consumer.memberid() or ""))
+        return self.joined or self._is_unmatched or self._membership.is_in
+
+    @property
+    def strangers(self) -> str:
+        """Members of the group that are not of the trigger, as people are told of them; empty where there are none."""
+        return self._membership.strangers
+
+    def look_at_group(self) -> None:
+        """Keeps what is known of the group up to date; never waits."""
+        self._membership.look(str(self._consumer.memberid() or ""), self.rebalances)
 
     def ends(self) -> dict[Partition, int]:
         """The last stable offset of each partition, as of its latest fetch."""

@@ -8,7 +8,7 @@ import msgspec
 from kafkatrigger.api import logs
 from kafkatrigger.api.checkpoint import CHECKPOINT_PATH, CHUNKS
 from kafkatrigger.api.configure import start_policy
-from kafkatrigger.api.consumer_config import CONFIG_PATH, CONTROL_SOCKET, RUNTIME_SOCKET, STATUS_PORT
+from kafkatrigger.api.consumer_config import CONFIG_PATH, CONTROL_SOCKET, RUNTIME_SOCKET, STATUS_PORT, TRIGGER_UID
 from kafkatrigger.api.pods import Resources
 from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.api.start_policy import StartPolicy, to_environment
@@ -40,7 +40,7 @@ LONGEST_ANNOTATION = 1024
 """Bytes of partition timestamps that are shown; the environment carries the others."""
 
 
-def consumer(spec: KafkaTriggerSpec, settings: Settings, revision: str) -> Manifest:
+def consumer(uid: str, spec: KafkaTriggerSpec, settings: Settings, revision: str) -> Manifest:
     """Owns the Kafka clients; the only container with their credentials."""
     return {
         "name": "consumer",
@@ -52,7 +52,7 @@ def consumer(spec: KafkaTriggerSpec, settings: Settings, revision: str) -> Manif
             _field("KAFKATRIGGER_POD_NAME", "metadata.name"),
             _field("KAFKATRIGGER_POD_NAMESPACE", "metadata.namespace"),
             _field("KAFKATRIGGER_POD_UID", "metadata.uid"),
-            *_variables({REVISION_VARIABLE: revision}),
+            *_variables({REVISION_VARIABLE: revision, TRIGGER_UID: uid}),
         ],
         "ports": [{"name": "status", "containerPort": STATUS_PORT, "protocol": "TCP"}],
         "livenessProbe": _probe("/healthz", period=10, timeout=5, failures=3),

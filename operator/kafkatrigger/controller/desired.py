@@ -46,7 +46,7 @@ def manifests(
     """
     config = msgspec.json.encode(accepted.config, order="sorted")
     replicas = 0 if hold or accepted.spec.suspend else accepted.spec.scaling.replicas
-    template = _template(trigger.key.name, accepted.spec, settings, hashlib.sha256(config).hexdigest())
+    template = _template(trigger, accepted.spec, settings, hashlib.sha256(config).hexdigest())
     return [
         _object(trigger, "v1", "ConfigMap", data={"consumer.json": config.decode()}),
         _with_membership(
@@ -114,7 +114,7 @@ def _budget(name: str) -> Manifest:
     return {"maxUnavailable": 1, "selector": {"matchLabels": selector(name)}}
 
 
-def _template(name: str, spec: KafkaTriggerSpec, settings: Settings, config_hash: str) -> Manifest:
+def _template(trigger: Trigger, spec: KafkaTriggerSpec, settings: Settings, config_hash: str) -> Manifest:
     pod, policy = spec.pod_template, start_policy(spec)
     theirs = {name: value for name, value in pod.annotations.items() if not name.startswith(f"{GROUP}/")}
     ours = {CONFIG_HASH: config_hash, RESET_POLICY: policy.initial, REVISION: revision(spec)}
@@ -122,14 +122,15 @@ def _template(name: str, spec: KafkaTriggerSpec, settings: Settings, config_hash
     if timestamps := short_timestamps(policy):
         annotations[TIMESTAMPS] = timestamps
     template: Manifest = {
-        "metadata": {"labels": {**pod.labels, **labels(name)}, "annotations": annotations},
-        "spec": _pod(name, spec, settings),
+        "metadata": {"labels": {**pod.labels, **labels(trigger.key.name)}, "annotations": annotations},
+        "spec": _pod(trigger, spec, settings),
     }
     annotations[TEMPLATE_HASH] = digest(template)
     return template
 
 
-def _pod(name: str, spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
+def _pod(trigger: Trigger, spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
+    name = trigger.key.name
     return {
         **_placement(spec, settings),
         "automountServiceAccountToken": False,
@@ -141,7 +142,7 @@ def _pod(name: str, spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "initContainers": [runtime(spec, settings)],
-        "containers": [consumer(spec, settings, revision(spec))],
+        "containers": [consumer(trigger.uid, spec, settings, revision(spec))],
         "volumes": [
             {"name": CONFIG_VOLUME, "configMap": {"name": consumer_name(name)}},
             {"name": RUN_VOLUME, "emptyDir": {}},

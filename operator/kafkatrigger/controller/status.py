@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from kafkatrigger.api.pod_status import GROUP_SHARED
 from kafkatrigger.controller.cache import Body
 from kafkatrigger.controller.concerns import blocked_keys, concerns
 from kafkatrigger.controller.conditions import (
@@ -36,7 +37,7 @@ def status(seen: Observation, previous: Body, now: str) -> dict[str, Any]:
     """The whole status to write; equal to `previous` when nothing changed."""
     before = previous.get("conditions", [])
     judged = {
-        ACCEPTED: seen.accepted,
+        ACCEPTED: _accepted(seen),
         CONNECTED: _connected(seen, verdict(before, CONNECTED, seen.generation)),
         DEPLOYED: deployed(seen),
         CONSUMING: consuming(seen, verdict(before, CONSUMING, seen.generation)),
@@ -103,6 +104,12 @@ def _scaled_to_zero(found: Lag | None, before: Verdict | None) -> Verdict:
     if found.messages:
         return no("ScaledToZero", f"no pods are wanted, and messages wait: {mend}")
     return yes("ScaledToZero", f"no pods are wanted, and no messages wait: {mend}")
+
+
+def _accepted(seen: Observation) -> Verdict:
+    """With whom the group is shared only the pods notice."""
+    shared = next((report for report in seen.reports if report.reason == GROUP_SHARED), None)
+    return no(GROUP_SHARED, shared.message) if shared and seen.accepted.holds else seen.accepted
 
 
 def _connected(seen: Observation, before: Verdict | None) -> Verdict:

@@ -35,7 +35,7 @@ from kafkatrigger.api.moves import (
 )
 from kafkatrigger.api.start_policy import epoch_milliseconds
 from kafkatrigger.api.topic_pattern import matching
-from kafkatrigger.kafka import group_offsets, log_offsets
+from kafkatrigger.kafka import group_members, group_offsets, log_offsets
 from kafkatrigger.kafka.brokers import group_of
 from kafkatrigger.kafka.client import connection
 from kafkatrigger.kafka.log_offsets import Place
@@ -198,7 +198,7 @@ def _parked(at: TopicPartition) -> tuple[int, ...]:
 def _refuse_while_inhabited(admin: AdminClient, group: str) -> None:
     found = admin.describe_consumer_groups([group], request_timeout=TIMEOUT)[group].result()
     if found.state not in (ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD):
-        who = ", ".join(sorted({f"{each.client_id} at {each.host.removeprefix('/')}" for each in found.members})[:5])
+        who = group_members.names(found.members)
         raise NotYetError(
             f"the group {group} has {len(found.members)} members ({who or found.state.name.lower()}): it has to be empty; one that "
             "was killed stays in it for up to its session timeout, and one that is not of this trigger has to be ended"

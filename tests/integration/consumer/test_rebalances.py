@@ -1,17 +1,25 @@
 """Partitions that change their owner while messages run, wait for a retry, or are blocked."""
 
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaException
+from confluent_kafka import Consumer, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from kafkatrigger.api.configure import consumer_config
+from kafkatrigger.api.pod_status import GROUP_SHARED
 from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.api.start_policy import StartPolicy
+from kafkatrigger.consumer import membership
 from kafkatrigger.consumer.source import Source
 from kafkatrigger.consumer.start import Policy
+from kafkatrigger.kafka import client
 from tests.cluster.broker import HostBroker
 from tests.integration.consumer.triggers import action, by_key, numbers, spec, wait_committed
 from tests.support import runs
@@ -186,6 +194,48 @@ def test_what_is_assigned_to_one_that_leaves_is_left_alone(
     assert source.partitions == {}
     assert topics.committed(config.group_id, name) == {}
     assert topics.members(config.group_id) == 0
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_member_of_somebody_else_is_named(broker: HostBroker, topics: Topics, protocol: str) -> None:
+    """What it is given the function never sees, so the pod is not ready; nor is one of the same name in another cluster."""
+    source = topics.create(4)
+    trigger = _shared(broker, source, protocol)
+    with Pod(trigger) as pod:
+        pod.wait_ready()
+        for uid, name in (("", "stranger"), (uuid.uuid4().hex, f"kafkatrigger.tests.g.{source}.")):
+            with _member(broker, source, protocol, name) if not uid else Pod(trigger, uid=uid):
+                said = pod.wait(lambda now: now.reason == GROUP_SHARED, 30, "GroupShared")
+                assert not said.ready
+                assert name in said.message
+                assert "source.groupId" in said.message
+            pod.wait_ready()
+        with Pod(trigger) as second:
+            second.wait(lambda now: len(now.partitions) == 2)
+            time.sleep(2 * membership.ASK_INTERVAL)
+            assert pod.status and pod.status.ready, "a pod of the same trigger is no stranger"
+
+
+@contextmanager
+def _member(broker: HostBroker, source: str, protocol: str, client_id: str) -> Iterator[None]:
+    """Somebody's consumer, which takes partitions and lets go of them at its end."""
+    settings = {"bootstrap.servers": broker.bootstrap, "client.id": client_id, "group.id": f"g.{source}"}
+    consumer = Consumer({**client.group_protocol(protocol), **settings, "enable.auto.commit": False})
+    consumer.subscribe([source])
+    done = threading.Event()
+
+    def poll() -> None:
+        while not done.is_set():
+            consumer.consume(100, 0.1)
+
+    thread = threading.Thread(target=poll)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        consumer.close()
 
 
 def _is_assigned(broker: HostBroker, group: str) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kafkatrigger.api.pod_status import JOINING_GROUP, TRANSFORMATION_NOT_LOADED
+from kafkatrigger.api.pod_status import GROUP_SHARED, JOINING_GROUP, TRANSFORMATION_NOT_LOADED
 from kafkatrigger.controller.conditions import Verdict, no
 from kafkatrigger.controller.observation import Observation, Remembered
 from kafkatrigger.controller.reports import Held, Report
@@ -158,6 +158,16 @@ def test_the_pods_own_reason_wins() -> None:
     observation = seen(pod(ready=False), answers={"uid-p1": answer(TRANSFORMATION_NOT_LOADED)})
     assert judged(observation)["Consuming"] == ("False", TRANSFORMATION_NOT_LOADED)
     assert message(observation, "Consuming") == "0 of 1 pod ready; p1: what the pod says"
+
+
+def test_a_group_that_is_shared_is_the_spec_s_trouble() -> None:
+    """As the pods say; a spec that is not valid is told of first."""
+    told = {"uid-p1": answer(GROUP_SHARED)}
+    observation = seen(pod(ready=False), answers=told)
+    assert judged(observation)["Accepted"] == judged(observation)["Ready"] == ("False", GROUP_SHARED)
+    assert message(observation, "Accepted") == "what the pod says"
+    refused = seen(pod(ready=False), answers=told, accepted=no("InvalidSpec", "x"))
+    assert judged(refused)["Accepted"] == ("False", "InvalidSpec")
 
 
 @pytest.mark.parametrize("told", [answer("not a reason"), answer(JOINING_GROUP, ready=True), answer("Consuming")])
