@@ -5,6 +5,8 @@ import threading
 import time
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from kafkatrigger.api import pod_status
 from kafkatrigger.api.pod_status import PodStatus
 from kafkatrigger.consumer.histogram import Histogram
@@ -13,6 +15,15 @@ log = logging.getLogger(__name__)
 
 TICK_LIMIT = 60.0
 """Seconds without a tick after which the process is taken for hung. Broker reachability never ends a pod."""
+
+
+SILENCE_LIMIT = 20.0
+"""Seconds without a tick after which the pod is not ready. What the loop said last says nothing of now."""
+
+_SILENT = (
+    f"the consumer's loop has not come by for {SILENCE_LIMIT:.0f} seconds: its log says what it did last; when it stays away, "
+    "the container is started again"
+)
 
 
 class Measures(NamedTuple):
@@ -39,7 +50,11 @@ class Health:
     @property
     def alive(self) -> bool:
         """Whether the engine's loop still turns."""
-        return time.monotonic() - self._ticked < TICK_LIMIT
+        return self._silence < TICK_LIMIT
+
+    @property
+    def _silence(self) -> float:
+        return time.monotonic() - self._ticked
 
     def publish(self, status: PodStatus) -> None:
         """Replaces what readers see; a new reason is news for the log too."""
@@ -50,6 +65,9 @@ class Health:
 
     @property
     def status(self) -> PodStatus:
-        """The last published status."""
+        """The last published status, or that there is none from a loop that hangs."""
         with self._lock:
-            return self._status
+            status = self._status
+        if self._silence < SILENCE_LIMIT:
+            return status
+        return replace(status, ready=False, reason=pod_status.STALLED, message=_SILENT)

@@ -36,6 +36,9 @@ RUNTIME_USER = 65533
 CONSUMER_REQUESTS = {"cpu": "25m", "memory": "64Mi"}
 RUNTIME_REQUESTS = {"cpu": "50m", "memory": "128Mi"}
 
+HUNG_GRACE = 5
+"""Seconds between the signals to end and to die, for a consumer whose loop hangs."""
+
 LONGEST_ANNOTATION = 1024
 """Bytes of partition timestamps that are shown; the environment carries the others."""
 
@@ -55,7 +58,11 @@ def consumer(uid: str, spec: KafkaTriggerSpec, settings: Settings, revision: str
             *_variables({REVISION_VARIABLE: revision, TRIGGER_UID: uid}),
         ],
         "ports": [{"name": "status", "containerPort": STATUS_PORT, "protocol": "TCP"}],
-        "livenessProbe": _probe("/healthz", period=10, timeout=5, failures=3),
+        # What hangs does not drain: it is not given the pod's time for that.
+        "livenessProbe": {
+            **_probe("/healthz", period=10, timeout=5, failures=3),
+            "terminationGracePeriodSeconds": HUNG_GRACE,
+        },
         # The pod's readiness is how the operator learns within seconds that messages stopped to flow.
         "readinessProbe": _probe("/readyz", period=2, timeout=2, failures=1),
         "resources": {"requests": CONSUMER_REQUESTS},

@@ -4,8 +4,9 @@ import logging
 
 import pytest
 
-from kafkatrigger.api.pod_status import CONSUMING, FAILURE_RATE_HIGH, PodStatus
-from kafkatrigger.consumer.health import Health
+from kafkatrigger.api.pod_status import CONSUMING, FAILURE_RATE_HIGH, STALLED, PodStatus
+from kafkatrigger.consumer import health as health_module
+from kafkatrigger.consumer.health import SILENCE_LIMIT, TICK_LIMIT, Health
 
 
 def status(reason: str, message: str) -> PodStatus:
@@ -23,3 +24,19 @@ def test_a_new_reason_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
         "FailureRateHigh: too much fails",
     ]
     assert [vars(line)["ready"] for line in caplog.records] == [True, False]
+
+
+def test_of_a_loop_that_hangs_nothing_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(health_module.time, "monotonic", lambda: now)
+    health = Health("plant-7/rul", "group")
+    health.tick()
+    health.publish(status(CONSUMING, "consuming 1 partitions"))
+    assert health.status.ready
+    now += SILENCE_LIMIT
+    said = health.status
+    assert (said.ready, said.reason, health.alive) == (False, STALLED, True)
+    now += TICK_LIMIT
+    assert not health.alive
+    health.tick()
+    assert (health.status.ready, health.alive) == (True, True)
