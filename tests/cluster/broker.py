@@ -59,12 +59,13 @@ _REPLICATED = {
 class HostBroker:
     """A broker on the loopback device, which is its own controller; `bootstrap` is its address, also before it runs and while it is stopped.
 
-    `properties` are added to server.properties and win over ours: listeners with TLS or SASL, quotas, limits.
+    `host` is another address of this machine, where pods reach it. `properties` are added to server.properties and win over ours: listeners with TLS or SASL, quotas, limits.
     Stopped or killed, it can be started again with its data on the same port.
     """
 
     properties: Mapping[str, str] = field(default_factory=dict)
     port: int = 0
+    host: str = "127.0.0.1"
     voters: Sequence[str] = ()
     """All controllers as id@host:port, where it is one of several."""
     cluster_id: str = field(default_factory=lambda: urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode())
@@ -78,7 +79,7 @@ class HostBroker:
 
     @property
     def bootstrap(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     @property
     def controller(self) -> str:

@@ -72,6 +72,20 @@ def tell_batch(messages: list[Message]) -> list[Any]:
     ]
 
 
+def hesitant(message: Message) -> Any:
+    """One message takes 25 seconds."""
+    if message.value["n"] == 100:
+        time.sleep(25)
+    return message.value
+
+
+def reluctant(message: Message) -> Any:
+    """A hundred messages fail at first."""
+    if 100 <= message.value["n"] < 200 and message.attempt == 1:
+        raise Retriable("not yet")
+    return message.value
+
+
 def unsteady(message: Message) -> Any:
     """One attempt in ten fails. The value, and where the message stood."""
     time.sleep(0.001)

@@ -1,13 +1,11 @@
 """Kills the operator of a release. Its containers have to run on this machine, and that takes root."""
 
-import contextlib
 import os
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from tests.cluster.settings import KUBECONFIG
+from tests.support import processes
 from tests.support.kubernetes import PODS, Api, RefusedError
 from tests.support.release import Release
 
@@ -56,14 +54,5 @@ class Killer:
         if self._known is None:
             pods = self._api.items(f"{self._pods}?labelSelector={self._selector}")
             names = {pod["metadata"]["name"] for pod in pods}
-            self._known = next((Life(name, process) for process, name in _processes() if name in names), None)
+            self._known = next((Life(name, process) for process, name in processes.of_pods() if name in names), None)
         return self._known
-
-
-def _processes() -> Iterator[tuple[int, str]]:
-    """Those of this machine, each with the name of its pod, which is its host's."""
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):
-            variables = dict(each.partition("=")[::2] for each in path.read_text(errors="replace").split("\0"))
-            if name := variables.get("HOSTNAME"):
-                yield int(path.parent.name), name

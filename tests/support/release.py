@@ -17,7 +17,7 @@ from tests.support.kubernetes import Body
 from tests.support.waiting import until
 
 IMAGE = f"{IMAGE_PREFIX}/e2e:dev"
-"""The runtime with `tests/support/functions.py` and a package."""
+"""The runtime with `tests/support/functions.py`, `hostile.py` and a package."""
 NEXT_IMAGE = f"{IMAGE_PREFIX}/e2e-next:dev"
 """Its next edition."""
 EXAMPLE_IMAGE = f"{IMAGE_PREFIX}/example-rul:dev"
@@ -28,12 +28,12 @@ _EXAMPLE = REPOSITORY / "examples" / "rul" / "Dockerfile"
 
 def images() -> list[Image]:
     """All that tests run, those first that others build upon."""
-    functions = Path(__file__).parent / "functions.py"
-    inputs = (_DOCKERFILE, functions, *of_target("runtime").inputs)
+    folder = Path(__file__).parent
+    inputs = (_DOCKERFILE, folder / "functions.py", folder / "hostile.py", *of_target("runtime").inputs)
     ours = [of_target(target) for target in ("operator", "consumer", "runtime", "runtime-analytics")]
     base = {"RUNTIME": image_of("runtime")}
     editions = [
-        Image(name, _DOCKERFILE, functions.parent, inputs, edition, base)
+        Image(name, _DOCKERFILE, folder, inputs, edition, base)
         for name, edition in ((IMAGE, "first"), (NEXT_IMAGE, "second"))
     ]
     return [*ours, *editions, of_user(_EXAMPLE, EXAMPLE_IMAGE, {"RUNTIME": image_of("runtime-analytics")})]

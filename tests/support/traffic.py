@@ -43,6 +43,10 @@ class Traffic:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Returns when all that was written is acknowledged."""
         self._stop.set()
         self._thread.join()
         assert self._producer.flush(30) == 0, "messages were not acknowledged"
@@ -87,7 +91,7 @@ def read_until(
         return complete(messages)
 
     try:
-        until(lambda: _assign(consumer, topic), seconds, f"the topic {topic}")
+        until(lambda: assign(consumer, topic), seconds, f"the topic {topic}")
         until(more, seconds, f"the end of {topic}")
         messages.extend(each for each in consumer.consume(1000, 0.5) if each.error() is None)
     finally:
@@ -95,7 +99,8 @@ def read_until(
     return messages
 
 
-def _assign(consumer: Consumer, topic: str) -> bool:
+def assign(consumer: Consumer, topic: str) -> bool:
+    """Begins to read a topic from its beginning; whether it is there."""
     found = consumer.list_topics(timeout=10).topics.get(topic)
     if found is None or not found.partitions:
         return False

@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 from tests.cluster.errors import ClusterError
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.settings import KUBECONFIG
-from tests.support.kubernetes import PODS, TRIGGERS, Api, Body
+from tests.support.kubernetes import PODS, TRIGGERS, Api, Body, RefusedError
 from tests.support.release import IMAGE, Release
 from tests.support.topics import Topics
 from tests.support.traffic import Answer, Traffic, answers, check_order, key_of, read_until
@@ -78,6 +78,18 @@ class Namespace:
             **spec,
         }
         return Trigger(self, name, whole)
+
+    def refuses_pods(self) -> bool:
+        """Whether the API server would refuse a pod that the namespace's standard allows."""
+        security: Body = {"runAsNonRoot": True, "runAsUser": 1, "allowPrivilegeEscalation": False}
+        security |= {"capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"}}
+        container = {"name": "c", "image": IMAGE, "securityContext": security}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "try"}, "spec": {"containers": [container]}}
+        try:
+            self.api.call("POST", f"{PODS.format(self.name)}?dryRun=All", pod)
+        except RefusedError:
+            return True
+        return False
 
     def objects(self) -> set[str]:
         """Every object of the namespace but events, as `resource/name`."""

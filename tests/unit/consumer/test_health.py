@@ -5,7 +5,6 @@ import logging
 import pytest
 
 from kafkatrigger.api.pod_status import CONSUMING, FAILURE_RATE_HIGH, STALLED, PodStatus
-from kafkatrigger.consumer import health as health_module
 from kafkatrigger.consumer.health import SILENCE_LIMIT, TICK_LIMIT, Health
 
 
@@ -28,7 +27,7 @@ def test_a_new_reason_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_of_a_loop_that_hangs_nothing_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr(health_module.time, "monotonic", lambda: now)
+    monkeypatch.setattr("kafkatrigger.consumer.health.time.monotonic", lambda: now)
     health = Health("plant-7/rul", "group")
     health.tick()
     health.publish(status(CONSUMING, "consuming 1 partitions"))
