@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.error
 import urllib.request
 import uuid
@@ -120,6 +121,11 @@ class Pod:
     def status(self) -> PodStatus | None:
         code, body = self.get("/status")
         return msgspec.json.decode(body, type=PodStatus) if code == 200 else None
+
+    def status_now(self) -> PodStatus:
+        """What the pod says from now on: what it said last may be older than what was seen elsewhere."""
+        asked = time.monotonic()  # the pod's clock is this one
+        return self.wait(lambda now: now.clock > asked, what="news")
 
     def ask(self, request: Request) -> Answer:
         """What the consumer answers to a request of a person; AssertionError where it refuses."""

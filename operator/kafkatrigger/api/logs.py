@@ -5,6 +5,7 @@ long as it has one: the kubelet writes the annotation LEVEL_ANNOTATION of a pod 
 the trigger's, so that nobody has to restart what is to be looked at. Nothing here ever logs what is in a message.
 """
 
+import faulthandler
 import logging
 import os
 import sys
@@ -33,7 +34,11 @@ _subject: dict[str, str] = {}
 
 
 def configure() -> None:
-    """Sets up the root logger: for our records, and in a runtime for those of the user's code."""
+    """Sets up the root logger: for our records, and in a runtime for those of the user's code.
+
+    A process that native code ends leaves a traceback as well.
+    """
+    faulthandler.enable()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if os.environ.get(FORMAT_VARIABLE) == "json" else TextLines())
     logging.basicConfig(level=_usual_level(), handlers=[handler])

@@ -8,7 +8,6 @@ failed import can be tried again; and it is killed, never asked to end, since a 
 
 import asyncio
 import contextlib
-import faulthandler
 import gc
 import io
 import logging
@@ -155,7 +154,6 @@ def _set_up_process(trigger: str) -> None:
     """
     _handle_signals(lambda *_: None)
     os.register_at_fork(after_in_child=lambda: _handle_signals(signal.SIG_DFL))
-    faulthandler.enable()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)

@@ -56,7 +56,7 @@ def test_bad_messages_end_in_the_dead_letters_with_their_reason_and_the_others_g
     good = [(b"good", action("echo", n=i)) for i in range(50)]
     bad = [(name.encode(), value) for name, (value, _, _) in BAD.items()]
     topics.produce(source, [*good[:25], *bad, *good[25:]], headers=[("trace", b"1")])
-    with Pod(spec(broker, source, delivery={"deadLetter": {"topic": f"{source}.dlq"}, "timeout": "1s"})) as pod:
+    with Pod(spec(broker, source, delivery={"deadLetter": {"topic": f"{source}.dlq"}, "timeout": "4s"})) as pod:
         letters = topics.read(f"{source}.dlq", len(BAD), seconds=120)
         answers = topics.read(f"{source}.out", 50)
         until(lambda: topics.committed(pod.config.group_id, source) == {0: 50 + len(BAD)}, 20)

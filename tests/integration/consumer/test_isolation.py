@@ -55,7 +55,7 @@ def test_a_timeout_cancels_one_coroutine_and_the_others_go_on(
     topics.produce(source, [long, *_innocent(50, log, "wait", seconds=0.5), (b"long", action("echo", n=100))])
     with Pod(spec(broker, source, "functions:tell_async", delivery={"timeout": "2s"}, runtime={"workers": 1})) as pod:
         wait_committed(topics, pod, source, 60)
-        status = until(lambda: pod.status)
+        status = pod.status_now()
         pod.stop()
     assert status.worker_restarts == {}
     (letter,) = topics.read_all(f"{source}.dlq")
@@ -79,7 +79,7 @@ def test_what_does_not_let_itself_be_cancelled_ends_with_its_worker(
     quick = {"timeout": "1s", "retry": {"attempts": 2, "initialDelay": "10ms"}}
     with Pod(spec(broker, source, f"functions:{function}", delivery=quick)) as pod:
         wait_committed(topics, pod, source, 90)
-        assert until(lambda: pod.status).worker_restarts == {"Timeout": 2}
+        assert pod.status_now().worker_restarts == {"Timeout": 2}
         pod.stop()
     (letter,) = topics.read_all(f"{source}.dlq")
     assert dict(letter.headers())["kafkatrigger.error.reason"] == b"Timeout"
@@ -102,7 +102,7 @@ def test_a_message_that_takes_all_memory_ends_in_the_dead_letters(
     with Pod(trigger, memory_limit=300 << 20) as pod:
         wait_committed(topics, pod, source, 90)
         pod.wait_outcomes(succeeded=61, dead_lettered=1)
-        assert until(lambda: pod.status).worker_restarts.get("OutOfMemory", 0) >= 2
+        assert pod.status_now().worker_restarts.get("OutOfMemory", 0) >= 2
         pod.stop()
     (letter,) = topics.read_all(f"{source}.dlq")
     headers = dict(letter.headers())

@@ -15,7 +15,7 @@ def test_brokers_that_know_only_the_classic_protocol_and_a_late_start() -> None:
     broker = HostBroker(properties={"group.coordinator.rebalance.protocols": "classic"})
     with Pod(spec(broker, "late")) as pod:
         until(lambda: (now := pod.status) and broker.bootstrap in now.message, 30, "a message that names the broker")
-        assert until(lambda: pod.status).reason == "BrokersUnreachable"
+        assert pod.status_now().reason == "BrokersUnreachable"
         assert pod.get("/healthz")[0] == 200
         with broker:
             topics = Topics(broker.bootstrap)
@@ -25,7 +25,7 @@ def test_brokers_that_know_only_the_classic_protocol_and_a_late_start() -> None:
             pod.wait_ready()
             topics.produce("late", numbered(100))
             assert sorted(numbers(topics.read("late.out", 100))) == list(range(100))
-            status = until(lambda: pod.status)
+            status = pod.status_now()
             assert (status.group_protocol, status.rebalances) == ("Classic", 1)
             pod.stop()
 
@@ -60,7 +60,7 @@ def test_a_broker_that_hangs_makes_a_pod_unready_and_never_dead(own_broker: Host
         reasons = set()
         while time.monotonic() < deadline:
             assert pod.get("/healthz")[0] == 200
-            reasons.add(until(lambda: pod.status).reason)
+            reasons.add(pod.status_now().reason)
             time.sleep(0.2)
         assert "BrokersUnreachable" in reasons
         own_broker.thaw()

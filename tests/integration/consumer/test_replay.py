@@ -42,7 +42,7 @@ def test_messages_run_again_from_there(broker: HostBroker, topics: Topics, guara
     with Pod(trigger) as pod:
         again = numbers(topics.read(f"{source}.out", 35, 90))
         assert sorted(again[20:]) == list(range(5, 20))
-        assert {each.started for each in until(lambda: pod.status).partitions} == {"Replay:one"}
+        assert {each.started for each in pod.status_now().partitions} == {"Replay:one"}
         pod.wait(lambda now: now.partitions and now.partitions[0].committed == checked.end)
         pod.stop()
 

@@ -42,7 +42,7 @@ def test_a_killed_runtime_loses_nothing_and_the_consumer_stays_in_its_group(brok
         pod.restart_runtime()
         until(lambda: sum(topics.committed(pod.config.group_id, source).values()) == COUNT, 90, "commits to the end")
         answers = topics.read_all(f"{source}.out")
-        assert until(lambda: pod.status).rebalances == rebalances
+        assert pod.status_now().rebalances == rebalances
         pod.stop()
     assert set(numbers(answers)) == set(range(COUNT))
     assert len(answers) - COUNT <= 500

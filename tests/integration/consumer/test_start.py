@@ -30,7 +30,7 @@ def test_latest_takes_what_arrives_right_after_the_start(broker: HostBroker, top
         pod.wait_ready()
         # Committed at once, with nothing read: what arrives while nobody runs is not skipped.
         assert sum(topics.committed(pod.config.group_id, source).values()) == 100
-        assert {each.started for each in until(lambda: pod.status).partitions} == {"InitialOffsetResetPolicy"}
+        assert {each.started for each in pod.status_now().partitions} == {"InitialOffsetResetPolicy"}
         pod.kill()
     topics.produce(source, numbered(50, start=100))
     with Pod(trigger) as pod:
@@ -49,7 +49,7 @@ def test_partition_timestamps_and_a_partition_without_its_own(broker: HostBroker
     stamps = {source: {"0": base + 8 * 60_000, "1": base + 5 * 60_000 - 1}}
     with Pod(spec(broker, source, source={"partitionTimestamps": stamps})) as pod:
         answers = topics.read(f"{source}.out", 2 + 5 + 5)
-        reasons = {each.partition: each.started for each in until(lambda: pod.status).partitions}
+        reasons = {each.partition: each.started for each in pod.status_now().partitions}
         pod.stop()
     found = sorted((n % 3, n // 3) for n in numbers(answers))
     assert found == [(0, m) for m in (8, 9)] + [(1, m) for m in range(5, 10)] + [(2, m) for m in range(5, 10)]
@@ -139,7 +139,7 @@ def test_a_topic_that_was_made_anew_starts_at_its_beginning(broker: HostBroker, 
     _commit(broker, group, TopicPartition(source, 0, 20, metadata))
     with Pod(spec(broker, source, source={"groupId": group}, delivery={"guarantee": guarantee})) as pod:
         assert sorted(numbers(topics.read(f"{source}.out", 30))) == list(range(30))
-        assert [each.started for each in until(lambda: pod.status).partitions] == ["TopicRecreated"]
+        assert [each.started for each in pod.status_now().partitions] == ["TopicRecreated"]
         pod.stop()
 
 
@@ -167,7 +167,7 @@ def test_a_topic_that_is_made_anew_while_the_trigger_runs(
         wanted = set(range(20 + count))
         until(lambda: set(numbers(topics.read_all(f"{source}.out"))) == wanted, 60, "answers to all messages")
         until(lambda: topics.committed(pod.config.group_id, source) == {0: count}, 20)
-        status = until(lambda: pod.status)
+        status = pod.status_now()
         pod.stop()
         assert "the brokers lost" not in pod.logs
     assert [each.started for each in status.partitions] == ["TopicRecreated"]
@@ -194,7 +194,7 @@ def test_a_log_that_lost_its_end_goes_on_at_what_there_is(
         pod.wait_ready()
         topics.produce(source, numbered(30, start=20))
         answers = topics.read(f"{source}.out", 35)
-        status = until(lambda: pod.status)
+        status = pod.status_now()
         pod.stop()
     # 15 was open, or waited for a retry; what the commit took for terminal up to 40 are other messages now.
     assert sorted(numbers(answers)) == list(range(15, 50))
@@ -219,13 +219,13 @@ def test_a_group_that_was_deleted_goes_on_at_its_checkpoint(broker: HostBroker, 
     _forget(broker, f"g.{source}")
     with Pod(trigger, checkpoint=marks) as pod:
         assert sorted(numbers(topics.read(f"{source}.out", 80))) == list(range(80))
-        assert {each.started for each in until(lambda: pod.status).partitions} == {"CheckpointOffset"}
+        assert {each.started for each in pod.status_now().partitions} == {"CheckpointOffset"}
         pod.stop()
     _forget(broker, f"g.{source}")
     by_time = {source: {number: Mark(-1, mark.timestamp) for number, mark in marks[source].items()}}
     with Pod(trigger, checkpoint=by_time) as pod:
         again = sorted(numbers(topics.read(f"{source}.out", 80 + 20)))
-        assert {each.started for each in until(lambda: pod.status).partitions} == {"CheckpointTimestamp"}
+        assert {each.started for each in pod.status_now().partitions} == {"CheckpointTimestamp"}
         pod.stop()
     assert set(range(60, 80)) <= set(again)
     # The marks were close to the end: of each partition one message of those before ran again.
@@ -239,7 +239,7 @@ def test_a_checkpoint_that_retention_overtook_says_what_is_lost(broker: HostBrok
     with Pod(spec(broker, source), checkpoint={source: {"0": Mark(5)}}) as pod:
         assert sorted(numbers(topics.read(f"{source}.out", 15))) == list(range(25, 40))
         assert (_only(pod).started, _lost_offsets(pod)) == ("CheckpointOffset", 20)
-        assert "20 offsets are lost: continuing at 25" in until(lambda: pod.status).log_change
+        assert "20 offsets are lost: continuing at 25" in pod.status_now().log_change
         pod.stop()
 
 
@@ -298,7 +298,7 @@ def test_topics_by_pattern(broker: HostBroker, topics: Topics, protocol: str) ->
     del trigger["source"]["topics"]
     with Pod(trigger, checkpoint={"gone": {"0": Mark(5)}}) as pod:
         pod.wait_ready()
-        assert f"no topic matches _*{prefix}" in until(lambda: pod.status).message
+        assert f"no topic matches _*{prefix}" in pod.status_now().message
         for begin, topic in ((0, internal), (100, longer), (200, first)):
             topics.create_named(topic, 2)
             topics.produce(topic, numbered(10, start=begin))
@@ -307,7 +307,7 @@ def test_topics_by_pattern(broker: HostBroker, topics: Topics, protocol: str) ->
         topics.produce(second, numbered(10, start=300))
         wanted = [*range(200, 210), *range(300, 310)]
         assert sorted(numbers(topics.read(f"{prefix}.out", 20, 60))) == wanted
-        held = until(lambda: pod.status).partitions
+        held = pod.status_now().partitions
         pod.stop()
     # They were made after the checkpoint: `latest` is for what was there before.
     assert {(each.topic, each.started) for each in held} == {(first, "NewPartition"), (second, "NewPartition")}
@@ -321,7 +321,7 @@ def _lost_offsets(pod: Pod) -> float:
 
 
 def _only(pod: Pod) -> PartitionStatus:
-    (found,) = until(lambda: pod.status).partitions
+    (found,) = pod.status_now().partitions
     return found
 
 
