@@ -72,7 +72,7 @@ def _progress(seen: Observation, ready: Verdict, previous: Body) -> dict[str, An
     if seen.remembered:
         told["partitionTimestamps"] = {topic: dict(marks) for topic, marks in seen.remembered.timestamps.items()}
         found = seen.remembered.lag
-    elif ready.status == (find(previous.get("conditions", []), READY) or {}).get("status"):
+    elif "lag" in told and ready.status == (find(previous.get("conditions", []), READY) or {}).get("status"):
         found = None
     elif found is None and ready.holds:  # what brokers said before there were pods must not stand beside them
         told.pop("lag", None)

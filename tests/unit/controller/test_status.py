@@ -268,6 +268,15 @@ def test_lag_is_written_when_ready_changes() -> None:
     assert status(told(None, accepted=no("GroupInUse", "m")), before, NOW)["lag"] == 3
 
 
+def test_lag_is_written_as_soon_as_it_is_known() -> None:
+    """A pod that has just become ready has said nothing yet."""
+    first = status(told(None), {}, NOW)
+    assert "lag" not in first
+    second = status(told(7), first, NOW)
+    assert second["lag"] == 7
+    assert status(told(6), second, NOW)["lag"] == 7
+
+
 def at_rest(lag: Lag | None, **changes: Any) -> Observation:
     return seen(workload=workload(), desired=0, lag=lag, **changes)
 
