@@ -107,10 +107,12 @@ def _source_is_deleted(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def _response_topic_refuses(scene: Scene) -> Iterator[None]:
+    authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
+    scene.own_broker(**{"authorizer.class.name": authorizer, "allow.everyone.if.no.acl.found": "true"})
     trigger = scene.start()
-    scene.namespace.topics.configure(trigger.responses, min_insync_replicas="2")
+    scene.namespace.topics.forbid_writing(trigger.responses)
     yield
-    scene.namespace.topics.configure(trigger.responses, min_insync_replicas="1")
+    scene.namespace.topics.allow_writing(trigger.responses)
 
 
 @contextmanager
@@ -232,7 +234,7 @@ CAUSES: dict[str, Cause] = {
         wrong=_runtime(resources={"limits": {"memory": "12Mi"}, "requests": {"memory": "12Mi"}}),
         right=_runtime(resources={"limits": {"memory": "512Mi"}}),
     ),
-    "workers end while they import": partial(
+    "the module ends the process": partial(
         _spec, wrong={"function": "hostile:nothing"}, right=_function("functions:stamp")
     ),
     "the function is missing": partial(

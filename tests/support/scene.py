@@ -33,6 +33,7 @@ class Scene:
     def __init__(self, namespace: Namespace, cluster: Provider, release: Release) -> None:
         self.namespace, self._cluster, self._release = namespace, cluster, release
         self._stack, self._done = ExitStack(), threading.Event()
+        self._watchers = [threading.Thread(target=each) for each in (self._watch_ready, self._watch_answers)]
         self._servers: dict[str, Any] = {}
         self._samples: list[tuple[float, bool]] = []
         self._arrivals: list[float] = []
@@ -47,13 +48,16 @@ class Scene:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._done.set()
+        for watcher in self._watchers:
+            if watcher.is_alive():
+                watcher.join()
         self._stack.__exit__(kind, error, trace)
 
     # What happens
 
-    def own_broker(self) -> HostBroker:
+    def own_broker(self, **properties: str) -> HostBroker:
         """Brokers that nobody else has, which may be harmed. Comes before the trigger."""
-        broker = self._stack.enter_context(HostBroker(host=self._cluster.host_address))
+        broker = self._stack.enter_context(HostBroker(properties, host=self._cluster.host_address))
         self.namespace = Namespace(self.namespace.name, broker.bootstrap, self._release)
         self._servers = {"kafka": {"bootstrapServers": [broker.bootstrap]}}
         return broker
@@ -62,8 +66,8 @@ class Scene:
         """A trigger that gets messages from now on, whether it can run them or not."""
         self.trigger = self.namespace.trigger(function, **{"delivery": QUICK, **self._servers, **spec})
         self._began = time.monotonic()
-        for watch in (self._watch_ready, self._watch_answers):
-            threading.Thread(target=watch, daemon=True).start()
+        for watcher in self._watchers:
+            watcher.start()
         if rate:
             traffic = Traffic(self.namespace.bootstrap, self.trigger.source, rate, keys)
             self.traffic = self._stack.enter_context(traffic)

@@ -11,9 +11,6 @@ from confluent_kafka.admin import (
     AclOperation,
     AclPermissionType,
     AdminClient,
-    AlterConfigOpType,
-    ConfigEntry,
-    ConfigResource,
     NewTopic,
     ResourcePatternType,
     ResourceType,
@@ -40,15 +37,6 @@ class Topics:
     def create_named(self, name: str, partitions: int = 2, **config: str) -> None:
         settings = {key.replace("_", "."): value for key, value in config.items()}
         self._admin.create_topics([NewTopic(name, partitions, config=settings)])[name].result()
-
-    def configure(self, topic: str, **config: str) -> None:
-        """Changes settings; what is not named stays."""
-        entries = [
-            ConfigEntry(key.replace("_", "."), value, incremental_operation=AlterConfigOpType.SET)
-            for key, value in config.items()
-        ]
-        wanted = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=entries)
-        self._admin.incremental_alter_configs([wanted])[wanted].result()
 
     def forbid_writing(self, topic: str) -> None:
         """Nobody may write to it, on a broker that cares."""

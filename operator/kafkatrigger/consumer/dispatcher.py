@@ -410,6 +410,11 @@ class Dispatcher:
             flight.lanes -= self._lanes_of(flight, records)
         return records  # type: ignore[return-value]
 
+    def silent(self, since: float) -> list[int]:
+        """The workers that have messages and answered none after `since`."""
+        found = ((number, worker.silent_since) for number, worker in enumerate(self.workers) if worker.attached)
+        return [number for number, silent in found if silent is not None and silent < since]
+
     def under_way(self, partition: Partition, lane: LaneId) -> int:
         """How many messages of the lane workers have."""
         if lane < PARTITION:  # it is a message alone

@@ -26,7 +26,7 @@ from kafkatrigger.consumer.control import Control
 from kafkatrigger.consumer.dispatcher import Dispatcher, OutOfTurnError
 from kafkatrigger.consumer.health import Health, Measures
 from kafkatrigger.consumer.histogram import Histogram
-from kafkatrigger.consumer.lanes import Lanes
+from kafkatrigger.consumer.lanes import MOST_PARKED, Lanes
 from kafkatrigger.consumer.offsets import position
 from kafkatrigger.consumer.outcomes import Outcomes
 from kafkatrigger.consumer.partition import Partition
@@ -82,8 +82,9 @@ REDRIVE_INTERVAL = 10.0
 CLOSE_LIMIT = 8.0
 """Seconds to write, commit and leave the group after the drain."""
 
-MOST_PARKED = 120
-"""Lanes of a partition that a commit's metadata surely has room for."""
+SILENCE = 10.0
+"""Seconds beyond the timeout of an attempt after which a worker that answers nothing is ended. Whatever takes too long is ended
+by the runtime, much sooner: this one has not even begun with what it has."""
 
 BROKEN_AFTER = 3
 """Deaths of workers in a row, none of which had started a message."""
@@ -127,6 +128,7 @@ class Engine:
         self._commit_at = 0.0
         self._committed_at = 0.0
         self._publish_at = 0.0
+        self._silence_at = 0.0
         self._probe_at = 0.0
         self._redrive_at = 0.0
         self._heard_at = 0.0
@@ -407,9 +409,9 @@ class Engine:
             source.look_for_recreated(now)
             source.look_at_group()
             self._look_for_stall(source, now)
+            self._end_silent(now)
         problem = self._reason(source)
-        crowded, lost = (source.stopped if source else 0), self._rereader.lost
-        self._health.publish(report.status(self._parts, source, problem, crowded, lost))
+        self._health.publish(report.status(self._parts, source, problem, self._rereader.lost))
 
     def _look_for_redrive(self, source: Source, now: float) -> None:
         if now >= self._redrive_at and self._problem is None:
@@ -422,9 +424,22 @@ class Engine:
         in_flight = self._dispatcher.in_flight
         ends = source.ends()
         unread = any(end > partition.end for partition, end in ends.items() if not source.is_stopped(partition))
-        waits = (self._dispatcher.held > 0 or self._outbox.unacknowledged > 0 or unread) and not self._stops.point
-        progress = self._outbox.acknowledged.total(), sum(each.end for each in ends), self._outcomes.attempts.total()
+        is_busy = self._dispatcher.held > 0 or self._outbox.unacknowledged > 0
+        waits = (is_busy or unread) and not self._stops.point
+        attempts = self._outcomes.attempts
+        # To read on is progress only where there was nothing else to do, to succeed only when that is acknowledged.
+        read = 0 if is_busy else sum(each.end for each in ends)
+        progress = self._outbox.acknowledged.total(), attempts.total() - attempts["succeeded"], read
         self._is_stalled = self._stall.look(now, progress, waits and not self._breaker.open, in_flight > 0)
+
+    def _end_silent(self, now: float) -> None:
+        """Their messages run again, and none of them is to blame. While the runtime hangs as a whole nobody hears of it."""
+        if now < self._silence_at:
+            return
+        for worker in self._dispatcher.silent(now - self._config.timeout - SILENCE):
+            self._silence_at = now + SILENCE
+            log.warning("worker %d is ended: it has messages and does not begin with them", worker)
+            self._link.end(worker)
 
     def _reason(self, source: Source | None) -> tuple[str, str]:
         """The first that applies of what keeps messages from flowing."""

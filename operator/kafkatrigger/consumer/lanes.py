@@ -25,6 +25,9 @@ from kafkatrigger.consumer.sizes import size, sizes
 
 _offset = itemgetter(1)
 
+MOST_PARKED = 120
+"""Lanes of a partition that a commit's metadata surely has room for."""
+
 REREAD = 200
 """Messages of one lane that are read again at a time."""
 

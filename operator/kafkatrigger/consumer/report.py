@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from kafkatrigger.api import pod_status
@@ -10,7 +10,7 @@ from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.pod_status import PartitionStatus, PodStatus
 from kafkatrigger.consumer.breaker import Breaker
 from kafkatrigger.consumer.dispatcher import Dispatcher
-from kafkatrigger.consumer.lanes import Lanes
+from kafkatrigger.consumer.lanes import MOST_PARKED, Lanes
 from kafkatrigger.consumer.outcomes import Outcomes
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.runtime_link import RuntimeLink
@@ -31,8 +31,8 @@ class Parts(NamedTuple):
     stopping: Stopping
 
 
-def status(parts: Parts, source: Source | None, problem: Problem, crowded: int, lost: int) -> PodStatus:
-    """The document; `problem` is the reason that applies and its message, `crowded` how many partitions are stopped."""
+def status(parts: Parts, source: Source | None, problem: Problem, lost: int) -> PodStatus:
+    """The document; `problem` is the reason that applies and its message."""
     config, outbox = parts.config, parts.outcomes.outbox
     reason, message = problem
     blocked = Counter(lane.partition for lane in parts.lanes.blocked)
@@ -51,7 +51,7 @@ def status(parts: Parts, source: Source | None, problem: Problem, crowded: int, 
         group_protocol=source.protocol if source else "",
         blocked_keys=blocked.total(),
         parked_keys=len(parts.lanes),
-        blocked_message=_blocked_message(blocked, crowded),
+        blocked_message=_blocked_message(blocked),
         breaker_open=parts.breaker.open,
         dead_letter_problem=outbox.problems.get(config.dead_letter.topic, ""),
         stopped=parts.stopping.own,
@@ -85,11 +85,27 @@ def reason(parts: Parts, source: Source | None) -> Problem:
             "so many messages fail that the fault is hardly theirs: dispatch has stopped, and one message at a time probes; "
             "look at the log of the container runtime"
         )
+    if full := _full(parts.lanes, source):
+        return pod_status.PARTITION_STOPPED, (
+            f"{_names(full)} has so many blocked keys that no more can be remembered, and stands still: decide about them with "
+            "kafkatrigger blocked"
+        )
     if config.topic_pattern and not source.partitions:
         return pod_status.CONSUMING, (
             f"holding no partition: no topic matches {config.topic_pattern} yet, or other pods hold them all"
         )
     return pod_status.CONSUMING, f"consuming {len(source.partitions)} partitions"
+
+
+def _full(lanes: Lanes, source: Source) -> list[Partition]:
+    """Partitions that stand still until somebody decides; one that waits for retries goes on by itself."""
+    blocked = Counter(lane.partition for lane in lanes.blocked)
+    return [partition for partition, count in blocked.items() if count > MOST_PARKED and source.is_stopped(partition)]
+
+
+def _names(partitions: Iterable[Partition]) -> str:
+    """A few of them."""
+    return ", ".join(sorted(partition.name for partition in partitions)[:10])
 
 
 def _partitions(parts: Parts, source: Source | None, blocked: Mapping[Partition, int]) -> list[PartitionStatus]:
@@ -129,14 +145,10 @@ def _partition(
     )
 
 
-def _blocked_message(blocked: Counter[Partition], crowded: int) -> str:
+def _blocked_message(blocked: Counter[Partition]) -> str:
     if not blocked:
         return ""
-    where = ", ".join(sorted(partition.name for partition in blocked)[:10])
-    text = f"{blocked.total()} keys of {where} wait for a decision: kafkatrigger blocked list"
-    if crowded:
-        text += f"; {crowded} partitions have stopped, because no more blocked keys can be remembered"
-    return text
+    return f"{blocked.total()} keys of {_names(blocked)} wait for a decision: kafkatrigger blocked list"
 
 
 def _retention_warning(source: Source | None, lanes: Lanes, lost: int) -> str:
@@ -146,9 +158,7 @@ def _retention_warning(source: Source | None, lanes: Lanes, lost: int) -> str:
     if source is None:
         return ""
     waiting = lanes.blocked | lanes.stopped
-    near = sorted({lane.partition.name for lane in waiting if source.is_near_removal(lane.partition, lane.first)})
+    near = {lane.partition for lane in waiting if source.is_near_removal(lane.partition, lane.first)}
     if not near:
         return ""
-    return (
-        f"retention is about to remove messages that wait for a decision, of {', '.join(near[:10])}: decide about them"
-    )
+    return f"retention is about to remove messages that wait for a decision, of {_names(near)}: decide about them"

@@ -172,11 +172,6 @@ class Source:
         """Whether nothing is fetched of it."""
         return partition in self._stopped
 
-    @property
-    def stopped(self) -> int:
-        """How many partitions are stopped."""
-        return len(self._stopped)
-
     def _assignment(self) -> list[TopicPartition]:
         return [_at(partition) for partition in self.partitions.values() if partition not in self._stopped]
 

@@ -79,6 +79,12 @@ class Worker:
         return self.in_flight + self.waiting
 
     @property
+    def silent_since(self) -> float | None:
+        """Since when it has messages and answered none; None while it has none."""
+        oldest = next(iter(self.flights.values()), None)
+        return max(oldest.sent, self._answered_at) if oldest else None
+
+    @property
     def load(self) -> tuple[bool, int]:
         """By what workers are compared: one that is not attached comes last."""
         return not self.attached, self.held
