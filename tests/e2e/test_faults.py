@@ -161,7 +161,7 @@ def _keys_are_blocked(scene: Scene) -> Iterator[None]:
     yield
     trigger.patch(transformation={"function": "functions:stamp"})
     trigger.wait("Deployed", "True", "Deployed")
-    until(lambda: len(trigger.all_pods()) == 1, 60, "the end of the old pod")
+    until(lambda: len(trigger.all_pods()) == 1, 60, "the end of the old pod, which is not ready either")
     kafkatrigger(trigger, "blocked", "retry", "--yes")
 
 

@@ -31,7 +31,8 @@ class Traffic:
     """Messages `{"n": ...}`, written at a steady rate by a thread as long as the block lasts."""
 
     def __init__(self, bootstrap: str, topic: str, rate: int = 100, keys: int = 20) -> None:
-        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5})
+        # Idempotent: its own retries must not change the order.
+        self._producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "enable.idempotence": True})
         self._topic, self._group, self._keys = topic, round(rate * BEAT), keys
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._write, daemon=True)

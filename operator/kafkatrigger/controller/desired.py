@@ -39,10 +39,10 @@ SHARED_GROUP = 65534
 
 
 def manifests(
-    trigger: Trigger, accepted: Accepted, settings: Settings, *, hold: bool, membership: str
+    trigger: Trigger, accepted: Accepted, settings: Settings, *, hold: bool, membership: str, is_stuck: bool
 ) -> list[Manifest]:
     """What to apply, in this order. With `hold` there are no pods, whatever the spec says; `membership` is the text of
-    what the Deployment's pods are.
+    what the Deployment's pods are. `is_stuck`: pods of an older template are there, and nothing is ready.
     """
     config = msgspec.json.encode(accepted.config, order="sorted")
     replicas = 0 if hold or accepted.spec.suspend else accepted.spec.scaling.replicas
@@ -50,7 +50,7 @@ def manifests(
     return [
         _object(trigger, "v1", "ConfigMap", data={"consumer.json": config.decode()}),
         _with_membership(
-            _object(trigger, "apps/v1", "Deployment", spec=_deployment(trigger.key.name, replicas, template)),
+            _object(trigger, "apps/v1", "Deployment", spec=_deployment(trigger.key.name, replicas, template, is_stuck)),
             membership,
         ),
         _object(trigger, "policy/v1", "PodDisruptionBudget", spec=_budget(trigger.key.name)),
@@ -98,14 +98,18 @@ def owner_of(trigger: Trigger) -> Manifest:
     }
 
 
-def _deployment(name: str, replicas: int, template: Manifest) -> Manifest:
+def _deployment(name: str, replicas: int, template: Manifest, is_stuck: bool) -> Manifest:
     return {
         "replicas": replicas,
         "minReadySeconds": 0,
         "revisionHistoryLimit": 2,
         "selector": {"matchLabels": selector(name)},
-        # The new pod joins the group, then the old one drains and leaves: nothing stands still in between.
-        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+        # The new pod joins the group, then the old one drains and leaves: nothing stands still in between. Where everything
+        # does, an old pod may be what keeps the new ones from being ready: it has partitions that they could mend.
+        "strategy": {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxSurge": 1, "maxUnavailable": "100%" if is_stuck else 0},
+        },
         "template": template,
     }
 

@@ -28,6 +28,12 @@ class Workload:
         return not (scale.wanted or scale.replicas) and scale.observed_generation >= self.generation
 
     @property
+    def is_stuck(self) -> bool:
+        """Whether pods of an older template are there, and no pod is ready."""
+        pods = self.staying
+        return any(pod.template != self.scale.template for pod in pods) and not any(pod.ready for pod in pods)
+
+    @property
     def staying(self) -> list[Pod]:
         """The pods that are to stay, of whatever template, by name."""
         return sorted((pod for pod in self.pods if not pod.deleting), key=lambda pod: pod.name)

@@ -140,9 +140,14 @@ class Reconciler:
         ruling = self._ruling(trigger.key, accepted)
         hold = self._hold(trigger, accepted) if ruling.holds else self._leave_group(trigger, accepted)
         is_held = not ruling.holds or hold.verdict is not None
-        problem = await self._leftover(trigger) or await self._deployer.deploy(
-            trigger, manifests(trigger, accepted, self._settings, hold=is_held, membership=hold.membership)
+        workload = self._workload(trigger)
+        wanted = manifests(
+            *(trigger, accepted, self._settings),
+            hold=is_held,
+            membership=hold.membership,
+            is_stuck=workload is not None and workload.is_stuck,
         )
+        problem = await self._leftover(trigger) or await self._deployer.deploy(trigger, wanted)
         return self._observe(trigger, accepted, ruling, hold, problem)
 
     def _hold(self, trigger: Trigger, accepted: Accepted) -> Hold:

@@ -261,3 +261,27 @@ def _accepts_nonsense(world: World) -> bool:
 def _now() -> str:
     """Creation times have no fractions: the younger one is made in another second."""
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_pods_that_are_not_ready_do_not_hold_up_those_that_replace_them(world: World) -> None:
+    """What they hold (blocked keys, say) may be what the new ones are not ready for."""
+    world.apply()
+    (old,) = world.pods(1)
+    world.set_pod(old, ready=True)
+    world.wait_condition("Consuming", "True", "Consuming")
+    world.apply(transformation={"function": "rul:other"})
+    both = world.pods(2)
+    assert _most_unavailable(world) == 0, "one that works is waited for"
+    for pod in both:
+        world.set_pod(pod, ready=False)
+    until(lambda: _most_unavailable(world) == "100%", PATIENCE, "a rollout that does not wait")
+    (new,) = world.pods(1)
+    assert new["metadata"]["uid"] != old["metadata"]["uid"]
+    until(lambda: _most_unavailable(world) == 0, PATIENCE, "the usual rollout")
+    world.set_pod(new, ready=True)
+    world.wait_condition("Consuming", "True", "Consuming")
+
+
+def _most_unavailable(world: World) -> object:
+    (deployment,) = world.api.items(world.path(DEPLOYMENTS))
+    return deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"]

@@ -56,8 +56,8 @@ GIVEN = settings(
 )
 
 
-def made(spec: dict[str, Any], *, hold: bool = False, given: Any = GIVEN) -> list[Manifest]:
-    return manifests(trigger(), accepted(spec, given), given, hold=hold, membership="{}")
+def made(spec: dict[str, Any], *, hold: bool = False, stuck: bool = False, given: Any = GIVEN) -> list[Manifest]:
+    return manifests(trigger(), accepted(spec, given), given, hold=hold, membership="{}", is_stuck=stuck)
 
 
 @pytest.mark.parametrize(("name", "spec"), [("minimal", {}), ("full", FULL)])
