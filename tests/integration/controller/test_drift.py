@@ -14,7 +14,7 @@ from kafkatrigger.controller.names import labels
 from tests.integration.controller import test_objects
 from tests.integration.controller.test_objects import COLLECTIONS, ROUND, settled
 from tests.integration.controller.world import World
-from tests.support.kubernetes import BUDGETS, CONFIG_MAPS, DEPLOYMENTS, TRIGGERS, Api, Body
+from tests.support.kubernetes import BUDGETS, CONFIG_MAPS, DEPLOYMENTS, PODS, TRIGGERS, Api, Body
 from tests.support.waiting import until
 
 PROMISE = 60.0
@@ -106,6 +106,17 @@ def test_a_deleted_object_is_made_again(world: World, collection: str) -> None:
     world.api.delete(world.path(collection, "rul-consumer"))
     until(lambda: world.child(collection)["metadata"]["uid"] != before["metadata"]["uid"], PROMISE, "a new one")
     mended(world, collection, said(before))
+
+
+def test_a_pod_that_is_set_aside_is_no_longer_the_triggers(world: World) -> None:
+    world.apply()
+    (pod,) = world.pods(1)
+    world.set_pod(pod, ready=True)
+    world.wait_condition("Consuming", "True", "Consuming")
+    name = world.path(PODS, pod["metadata"]["name"])
+    world.api.merge(name, {"metadata": {"labels": {"app.kubernetes.io/instance": None}}})
+    world.wait_condition("Consuming", "False", "PodsNotReady")
+    assert world.api.get(name)
 
 
 def test_what_others_say_is_theirs(world: World) -> None:
