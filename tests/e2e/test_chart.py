@@ -26,17 +26,19 @@ def test_an_upgrade_changes_image_and_defaults_under_load(private: Private) -> N
     assert (newest["edition"], newest["greeting"]) == ("second", "from the chart")
 
 
-def test_an_upgrade_that_changes_nothing_replaces_nothing(private: Private) -> None:
+def test_an_upgrade_that_concerns_no_pod_replaces_none(private: Private) -> None:
     trigger = private.namespace.trigger().wait_ready()
     (operator,) = private.release.pods()
-    pods = trigger.pod_names()
+    pods, before = trigger.pod_names(), trigger.deployment()
     private.install()
     (same,) = private.release.pods()
     assert same["metadata"]["uid"] == operator["metadata"]["uid"]
-    private.release.stop()
-    private.release.start()
+    private.install(operator={"reconcilers": 2, "podAnnotations": {"example.com/is": "another"}})
+    (newer,) = private.release.pods()
+    assert newer["metadata"]["uid"] != operator["metadata"]["uid"]
     trigger.patch(scaling={"replicas": 2})
-    until(lambda: len(trigger.pod_names()) == 2, what="the operator at work again")
+    until(lambda: len(trigger.pod_names()) == 2, what="the new operator at work")
+    assert trigger.deployment()["spec"]["template"] == before["spec"]["template"]
     assert pods < trigger.pod_names()
 
 

@@ -1,16 +1,11 @@
 """What people decide about failed messages, with the commands that the documentation names."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import orjson
 
-from tests.cluster.settings import KUBECONFIG
-from tests.cluster.tools import tools
+from tests.support.commands import kafkatrigger
 from tests.support.triggers import Namespace, Trigger
 from tests.support.waiting import until
 
@@ -18,21 +13,9 @@ QUICK = {"timeout": "5s", "retry": {"attempts": 2, "initialDelay": "100ms"}}
 BAD = orjson.dumps({"do": "raise"})
 
 
-def kafkatrigger(trigger: Trigger, *words: str) -> Any:
-    """The command, for this trigger; what it prints."""
-    program = Path(sys.executable).with_name("kafkatrigger")
-    where = ("--namespace", trigger.namespace.name, "--kubeconfig", str(KUBECONFIG), "--output", "json", trigger.name)
-    path = f"{tools().kubectl.parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        [program, *words, *where],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env={**os.environ, "PATH": path},
-    )
-    assert done.returncode == 0, done.stderr + done.stdout
-    return json.loads(done.stdout)
+def decide(trigger: Trigger, *words: str) -> Any:
+    """The command, for this trigger; what it says."""
+    return json.loads(kafkatrigger(trigger.namespace.name, *words, trigger.name, "--output=json"))
 
 
 def echo(number: int) -> bytes:
@@ -51,9 +34,9 @@ def test_a_blocked_key_waits_for_a_decision_and_others_go_on(namespace: Namespac
     assert "bad" not in message, "keys are personal data"
     assert trigger.conditions()["Ready"]["status"] == "True"
     assert trigger.body()["status"]["blockedKeys"]["count"] == 1
-    (blocked,) = kafkatrigger(trigger, "blocked", "list")
+    (blocked,) = decide(trigger, "blocked", "list")
     assert blocked["reason"] == "FunctionFailed"
-    kafkatrigger(trigger, "blocked", "skip", "--yes")
+    decide(trigger, "blocked", "skip", "--yes")
     assert [each.number for each in sorted(trigger.answered(3), key=lambda each: each.number)] == [0, 1, 2]
     trigger.wait_committed(4)
     until(lambda: "KeysBlocked" not in trigger.conditions(), 150, "the end of the condition")
@@ -70,7 +53,7 @@ def test_a_stop_reaches_all_pods_and_ends_when_somebody_resumes(namespace: Names
     stopped = {"StoppedOnFailure"}
     until(lambda: {trigger.pod_status(pod)["reason"] for pod in pods} == stopped, 60, "both pods stopped")
     namespace.topics.produce(trigger.source, [(b"k%d" % n, echo(n)) for n in range(40)])
-    kafkatrigger(trigger, "resume")
+    decide(trigger, "resume")
     # The message that stopped it runs first, and it stops again.
     trigger.wait("Ready", "False", "StoppedOnFailure")
     trigger.apply(delivery={**QUICK, "deadLetter": {"topic": trigger.dead_letters}})
@@ -89,10 +72,10 @@ def test_dead_letters_run_again_once_the_function_is_mended(namespace: Namespace
     trigger.patch(transformation={"function": "functions:stamp"})
     trigger.wait_ready()
     until(lambda: len(trigger.all_pods()) == 1, what="the end of the old pod")
-    listed = kafkatrigger(trigger, "dlq", "list")
+    listed = decide(trigger, "dlq", "list")
     assert len(listed) == 5
-    kafkatrigger(trigger, "dlq", "redrive", "--yes")
+    decide(trigger, "dlq", "redrive", "--yes")
     assert sorted(answer.number for answer in trigger.answered(5)) == list(range(5))
-    kafkatrigger(trigger, "dlq", "redrive", "--yes")
+    decide(trigger, "dlq", "redrive", "--yes")
     namespace.topics.produce(trigger.source, [(b"good", echo(5))])
     assert sorted(answer.number for answer in trigger.answered(6)) == list(range(6)), "a letter runs again once"

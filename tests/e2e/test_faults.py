@@ -14,7 +14,7 @@ import pytest
 from confluent_kafka import Consumer
 
 from tests.cluster.provider import Provider
-from tests.e2e.test_decisions import kafkatrigger
+from tests.support.commands import kafkatrigger
 from tests.support.docs import ROOT
 from tests.support.kubernetes import Body
 from tests.support.release import IMAGE, Release
@@ -162,7 +162,7 @@ def _keys_are_blocked(scene: Scene) -> Iterator[None]:
     trigger.patch(transformation={"function": "functions:stamp"})
     trigger.wait("Deployed", "True", "Deployed")
     until(lambda: len(trigger.all_pods()) == 1, 60, "the end of the old pod, which is not ready either")
-    kafkatrigger(trigger, "blocked", "retry", "--yes")
+    kafkatrigger(scene.namespace.name, "blocked", "retry", trigger.name, "--yes")
 
 
 @contextmanager

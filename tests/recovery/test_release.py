@@ -4,7 +4,6 @@ import pytest
 
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.provider import Provider
-from tests.support.kubernetes import DEPLOYMENTS
 from tests.support.release import Release, values
 from tests.support.triggers import Namespace
 from tests.support.waiting import until
@@ -14,8 +13,7 @@ DEFINITION = "customresourcedefinition/kafkatriggers.kafkatrigger.dev"
 
 def test_uninstalled_and_installed_again_under_load(namespace: Namespace, release: Release, cluster: Provider) -> None:
     trigger = namespace.trigger().wait_ready()
-    deployment = f"{DEPLOYMENTS.format(namespace.name)}/rul-consumer"
-    before = namespace.api.call("GET", deployment)
+    before = trigger.deployment()
     with trigger.traffic() as traffic:
         traffic.wait_more()
         pods = trigger.pod_names()
@@ -32,8 +30,7 @@ def test_uninstalled_and_installed_again_under_load(namespace: Namespace, releas
         trigger.scale(2)
         until(lambda: len(trigger.pod_names()) == 2, what="the operator at work again")
         trigger.wait_ready()
-    after = namespace.api.call("GET", deployment)
-    assert after["spec"]["template"] == before["spec"]["template"]
+    assert trigger.deployment()["spec"]["template"] == before["spec"]["template"]
     assert pods < trigger.pod_names()
     trigger.answered(traffic.sent)
 

@@ -26,10 +26,10 @@ def helm(*arguments: str | Path, stdin: str = "") -> str:
     return done.stdout
 
 
-def rendered(values: dict[str, Any] | None = None) -> list[Body]:
+def rendered(values: dict[str, Any] | None = None, chart: Path = CHART) -> list[Body]:
     """The manifests of a release with these values."""
     version = f"--kube-version={KUBERNETES}"
-    command = ("template", RELEASE, CHART, f"--namespace={NAMESPACE}", version, "--values=-")
+    command = ("template", RELEASE, chart, f"--namespace={NAMESPACE}", version, "--values=-")
     return [each for each in yaml.safe_load_all(helm(*command, stdin=yaml.safe_dump(values or {}))) if each]
 
 

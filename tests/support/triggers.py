@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 from tests.cluster.errors import ClusterError
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.settings import KUBECONFIG
-from tests.support.kubernetes import PODS, TRIGGERS, Api, Body, RefusedError
+from tests.support.kubernetes import DEPLOYMENTS, PODS, TRIGGERS, Api, Body, RefusedError
 from tests.support.release import IMAGE, Release
 from tests.support.topics import Topics
 from tests.support.traffic import Answer, Traffic, answers, check_order, key_of, read_until
@@ -197,6 +197,9 @@ class Trigger:
     def wait_ready(self, seconds: float = PATIENCE) -> "Trigger":
         self.wait("Ready", "True", "Consuming", seconds=seconds)
         return self
+
+    def deployment(self) -> Body:
+        return self.namespace.api.call("GET", f"{DEPLOYMENTS.format(self.namespace.name)}/{self.name}-consumer")
 
     def pods(self) -> list[Body]:
         """Those that are not ending."""

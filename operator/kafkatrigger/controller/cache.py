@@ -19,7 +19,7 @@ from kafkatrigger.controller.names import (
     REVISION,
     TEMPLATE_HASH,
 )
-from kafkatrigger.controller.pods import Pod, pod
+from kafkatrigger.controller.pods import Pod, controller_of, pod
 
 Body = Mapping[str, Any]
 
@@ -100,10 +100,18 @@ class Child:
 
 
 def trigger_key(body: Body) -> Key:
-    """The trigger that an object, of whatever kind, belongs to."""
+    """The trigger that an object, of whatever kind, belongs to.
+
+    An owner counts before the label, which anybody may change: only news of the right trigger puts it back.
+    """
     metadata = body["metadata"]
-    own = body.get("kind") == KIND
-    name = metadata["name"] if own else (metadata.get("labels") or {}).get(INSTANCE_LABEL, "")
+    owner, labels = controller_of(metadata), metadata.get("labels") or {}
+    if body.get("kind") == KIND:
+        name = metadata["name"]
+    elif owner.get("kind") == KIND:
+        name = owner["name"]
+    else:
+        name = labels.get(INSTANCE_LABEL, "")
     return Key(metadata["namespace"], name)
 
 
@@ -210,7 +218,7 @@ def _trigger(key: Key, body: Body) -> Trigger:
 
 def child(body: Body) -> Child:
     metadata = body["metadata"]
-    owner: Body = next((each for each in metadata.get("ownerReferences", []) if each.get("controller")), {})
+    owner = controller_of(metadata)
     version, generation = int(metadata["resourceVersion"]), metadata.get("generation", 0)
     labels = metadata.get("labels") or {}
     return Child(

@@ -7,7 +7,7 @@ a rollout ends no trouble. Keys stay blocked, and messages near retention stay t
 from collections.abc import Sequence
 
 from kafkatrigger.api import pod_status
-from kafkatrigger.controller import expiry
+from kafkatrigger.controller import contest, expiry
 from kafkatrigger.controller.cache import Body
 from kafkatrigger.controller.conditions import (
     CONSUMING,
@@ -25,6 +25,8 @@ from kafkatrigger.controller.reports import Report
 
 _LASTING = (KEYS_BLOCKED, WARNING)
 """They are about the log, so they outlive the pods."""
+_ANEW = (expiry.REASON, contest.REASON)
+"""They are no pod's to tell: computed anew each time."""
 
 
 def concerns(seen: Observation, blocked: int, before: Sequence[Body], now: str) -> dict[str, Verdict]:
@@ -37,7 +39,7 @@ def concerns(seen: Observation, blocked: int, before: Sequence[Body], now: str) 
         WARNING: _retention(reports),
     }
     kept = {kind: said or _kept(kind, seen, before) for kind, said in found.items()}
-    kept[WARNING] = kept[WARNING] or _expiring(seen, before, now)
+    kept[WARNING] = kept[WARNING] or _expiring(seen, before, now) or seen.contested
     return {kind: said for kind, said in kept.items() if said}
 
 
@@ -57,7 +59,7 @@ def _all_told(seen: Observation) -> bool:
 def _kept(kind: str, seen: Observation, before: Sequence[Body]) -> Verdict | None:
     stands = not _all_told(seen) and (seen.desired or kind in _LASTING)
     said = recalled(before, kind) if stands else None
-    return None if said and said.reason == expiry.REASON else said  # which is computed anew each time
+    return None if said and said.reason in _ANEW else said
 
 
 def _keys_blocked(name: str, reports: Sequence[Report], count: int) -> Verdict | None:

@@ -1,8 +1,12 @@
 """Brings a trigger's objects to what is desired: applies what differs, deletes what is no longer wanted."""
 
-from collections.abc import Collection
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection
+from typing import NamedTuple
 
 from kafkatrigger.api.resources import KIND
+from kafkatrigger.controller import contest
 from kafkatrigger.controller.cache import Cache, Child, Key, Trigger, child
 from kafkatrigger.controller.cluster import Cluster, ClusterError
 from kafkatrigger.controller.conditions import Verdict, no
@@ -17,12 +21,25 @@ class NotOursError(Exception):
         self.verdict = verdict
 
 
-class Deployer:
-    """Remembers what it applied, so that an object is written only when the desire or the object changed."""
+class Applied(NamedTuple):
+    """An object as it was applied last."""
 
-    def __init__(self, cache: Cache, cluster: Cluster) -> None:
-        self._cache, self._cluster = cache, cluster
-        self._applied: dict[Key, dict[tuple[str, str], tuple[str, object]]] = {}
+    wanted: str = ""
+    """Digest of the manifest; empty before the first time."""
+    fingerprint: object = None
+    mends: tuple[float, ...] = ()
+    """When it was put back."""
+
+
+class Deployer:
+    """Remembers what it applied, so that an object is written only when the desire or the object changed.
+
+    `later` has a key reconciled after so many seconds.
+    """
+
+    def __init__(self, cache: Cache, cluster: Cluster, later: Callable[[Key, float], None]) -> None:
+        self._cache, self._cluster, self._later = cache, cluster, later
+        self._applied: defaultdict[Key, dict[tuple[str, str], Applied]] = defaultdict(dict)
 
     async def deploy(self, trigger: Trigger, manifests: Collection[Manifest]) -> Verdict | None:
         """What keeps the objects from being applied, or None. Raises ClusterError where trying again may help."""
@@ -42,17 +59,39 @@ class Deployer:
         """The trigger is gone; its objects are the garbage collector's."""
         self._applied.pop(key, None)
 
+    def contested(self, key: Key) -> Verdict | None:
+        """What to warn of while somebody else changes objects of the trigger again and again."""
+        now = time.monotonic()
+        ends = {" ".join(at): contest.left(each.mends, now) for at, each in self._applied[key].items()}
+        lasting = {what: left for what, left in ends.items() if left}
+        if not lasting:
+            return None
+        self._later(key, min(lasting.values()))
+        return contest.warning(sorted(lasting), key.namespace)
+
     async def _ensure(self, trigger: Trigger, manifest: Manifest) -> None:
         at = (manifest["kind"], manifest["metadata"]["name"])
         known = self._cache.find(trigger.key, *at) or await self._read(trigger.key, *at)
         if known:
             check_owner(trigger, known)
-        wanted, applied = digest(manifest), self._applied.setdefault(trigger.key, {})
-        if known and applied.get(at) == (wanted, known.fingerprint):
+        wanted, seen = digest(manifest), known.fingerprint if known else None
+        last = self._applied[trigger.key].get(at, Applied())
+        if (last.wanted, last.fingerprint) == (wanted, seen):
             return
+        drifted = last.wanted == wanted
+        if drifted and (pause := contest.pause(last.mends, time.monotonic())):
+            self._later(trigger.key, pause)
+            return
+        now_is = await self._apply(manifest)
+        # Where only what others own has changed there was nothing to put back.
+        mends = contest.noted(last.mends, time.monotonic()) if drifted and now_is != seen else last.mends
+        self._applied[trigger.key][at] = Applied(wanted, now_is, mends)
+
+    async def _apply(self, manifest: Manifest) -> object:
+        """The fingerprint of what it became."""
         body = await self._cluster.apply(manifest)
         self._cache.observe(body)
-        applied[at] = (wanted, child(body).fingerprint)
+        return child(body).fingerprint
 
     async def _read(self, key: Key, kind: str, name: str) -> Child | None:
         """Asks the API server, because the watches only see what carries our labels."""

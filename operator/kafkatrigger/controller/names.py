@@ -29,8 +29,10 @@ FINALIZER = f"{GROUP}/group"
 CHUNKED = f"{GROUP}/chunks"
 """On the first ConfigMap of a checkpoint: how many there are."""
 
-CHILDREN = f"{MANAGED_BY_LABEL}=kafkatrigger,{COMPONENT_LABEL}=consumer"
-"""Selects what the operator watches of all that it made, in all namespaces; checkpoints it never needs to see change."""
+CHILDREN = f"{MANAGED_BY_LABEL}=kafkatrigger,{COMPONENT_LABEL}=consumer,{INSTANCE_LABEL}"
+"""Selects what the operator watches of all that it made, in all namespaces; checkpoints it never needs to see change. What
+loses one of these labels is gone for a watch, such as a pod that somebody sets aside.
+"""
 
 
 def consumer_name(trigger: str) -> str:

@@ -68,6 +68,8 @@ class Observation:
     """Pods that there should be."""
     problem: Verdict | None = None
     """What kept the objects from being applied."""
+    contested: Verdict | None = None
+    """What to warn of while somebody else changes the objects again and again."""
     workload: Workload | None = None
     answers: Mapping[str, Report | None] = field(default_factory=dict)
     """Of pods that run, by uid; None: it could not be asked. Absent: not asked yet."""

@@ -57,14 +57,17 @@ class Pod:
         return bool(self.ip) and any(each.name == "consumer" and each.running for each in self.containers)
 
 
+def controller_of(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The reference to the owner that manages an object, or nothing."""
+    return next((each for each in metadata.get("ownerReferences", []) if each.get("controller")), {})
+
+
 def pod(body: Mapping[str, Any]) -> Pod:
     """The pod of a Kubernetes object."""
     metadata, status = body["metadata"], body.get("status") or {}
     annotations = metadata.get("annotations") or {}
     conditions = {each["type"]: each for each in status.get("conditions", [])}
-    owner: Mapping[str, Any] = next(
-        (each for each in metadata.get("ownerReferences", []) if each.get("controller")), {}
-    )
+    owner = controller_of(metadata)
     containers = tuple(
         _container(each) for each in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
     )

@@ -83,7 +83,7 @@ class Reconciler:
         self._uids: dict[Key, str] = {}
         self._log_changes: dict[Key, frozenset[str]] = {}
         """What pods said of the logs at the last look."""
-        self._deployer, self._recorder = Deployer(cache, cluster), Recorder(cluster)
+        self._deployer, self._recorder = Deployer(cache, cluster, later), Recorder(cluster)
         self._finalizers = Finalizers(cache, cluster, monitors.deletions, checkpointer, self._recorder, later)
 
     def claim(self, key: Key) -> set[Key]:
@@ -245,6 +245,7 @@ class Reconciler:
             suspended=spec.suspend,
             desired=desired,
             problem=problem,
+            contested=self._deployer.contested(trigger.key),
             workload=workload,
             answers=answers,
             stop=standing(workload, answers) if workload else None,

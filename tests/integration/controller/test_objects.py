@@ -85,43 +85,6 @@ def test_fields_that_are_no_longer_said_go_away(world: World) -> None:
     until(lambda: "nodeSelector" not in world.child(DEPLOYMENTS)["spec"]["template"]["spec"], 10, "no nodeSelector")
 
 
-def test_a_deleted_object_is_made_again(world: World) -> None:
-    world.apply()
-    world.pods(1)
-    before = {each["kind"]: each["metadata"]["uid"] for each in world.children()}
-    for collection in COLLECTIONS:
-        world.api.delete(world.path(collection, "rul-consumer"))
-
-    def all_new() -> bool:
-        return not {each["metadata"]["uid"] for each in world.children()} & set(before.values())
-
-    until(all_new, 15, "new objects")
-
-
-def test_drift_is_mended(world: World) -> None:
-    world.apply()
-    world.pods(1)
-    world.children()
-    wanted = world.child(CONFIG_MAPS)["data"]
-    world.api.merge(world.path(DEPLOYMENTS, "rul-consumer"), {"spec": {"replicas": 7}})
-    world.api.merge(world.path(CONFIG_MAPS, "rul-consumer"), {"data": {"consumer.json": "{}"}})
-    world.api.merge(world.path(BUDGETS, "rul-consumer"), {"spec": {"maxUnavailable": 5}})
-    world.wait_replicas(1)
-    until(lambda: world.child(CONFIG_MAPS)["data"] == wanted, 10, "the old data")
-    until(lambda: world.child(BUDGETS)["spec"]["maxUnavailable"] == 1, 10, "the old budget")
-
-
-def test_lost_labels_come_back(world: World) -> None:
-    world.apply()
-    world.pods(1)
-    path = world.path(DEPLOYMENTS, "rul-consumer")
-    for _ in range(2):
-        world.api.merge(path, {"metadata": {"labels": {"app.kubernetes.io/managed-by": None}}})
-        until(lambda: "app.kubernetes.io/managed-by" in world.child(DEPLOYMENTS)["metadata"]["labels"], 10, "the label")
-        world.api.merge(path, {"spec": {"replicas": 3}})
-        world.wait_replicas(1)
-
-
 def test_what_is_no_longer_desired_is_deleted(world: World) -> None:
     world.apply()
     world.pods(1)

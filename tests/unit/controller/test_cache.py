@@ -3,7 +3,7 @@
 from typing import Any
 
 from kafkatrigger.api.resources import KIND
-from kafkatrigger.controller.cache import Cache, Key
+from kafkatrigger.controller.cache import Cache, Key, trigger_key
 from kafkatrigger.controller.names import labels
 from tests.unit.controller.helpers import body
 
@@ -41,6 +41,15 @@ def test_everything_belongs_to_its_trigger() -> None:
     assert {cache.observe(each) for each in (body(), child(1), pod(1))} == {KEY}
     assert cache.trigger(KEY)
     assert len(cache.children(KEY)) == len(cache.pods(KEY)) == 1
+
+
+def test_an_owner_counts_before_a_label() -> None:
+    owner = {"kind": KIND, "name": "rul", "uid": "u", "controller": True}
+    for lost in ({}, labels("other")):
+        assert trigger_key(child(1, labels=lost, ownerReferences=[owner])) == KEY
+    assert trigger_key(child(1, ownerReferences=[])) == KEY
+    replica_set = {"kind": "ReplicaSet", "name": "rul-consumer-1", "uid": "r", "controller": True}
+    assert trigger_key({**pod(1), "metadata": {**pod(1)["metadata"], "ownerReferences": [replica_set]}}) == KEY
 
 
 def test_older_news_is_not_believed() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from kafkatrigger.api import pod_status
 from kafkatrigger.api.stop import StopPoint
+from kafkatrigger.controller.contest import warning
 from kafkatrigger.controller.observation import Observation
 from kafkatrigger.controller.reports import Held, Report
 from kafkatrigger.controller.status import same, status
@@ -68,6 +69,15 @@ def test_what_a_pod_says(said: Report, kind: str, why: str, words: str) -> None:
     assert words in condition(found, kind)["message"]
     assert reason(found, "Ready")[0] == str(said.ready)
     assert kind not in {each["type"] for each in after(seen(WELL), found)["conditions"]}
+
+
+def test_objects_that_somebody_else_changes() -> None:
+    contested = warning(["Deployment rul-consumer"], "plant-7")
+    found = after(seen(WELL, contested=contested))
+    assert reason(found, "Warning") == ("True", "ObjectContested")
+    assert reason(found, "Ready") == ("True", "Consuming")
+    assert condition(after(seen(STARTING), found), "Warning") == {}
+    assert reason(after(seen(EXPIRING, contested=contested), found), "Warning") == ("True", "RetentionNear")
 
 
 def test_nothing_is_said_of_what_is_well() -> None:
