@@ -69,8 +69,10 @@ class SpanSender:
             part = spans[start : start + SPANS_IN_PACKET]
             try:
                 self._channel.send(_encode(part))
-            except OSError:  # no room, or nobody there
+            except BlockingIOError:
                 self._lose(len(part), _TOO_MANY)
+            except OSError:
+                self._lose(len(part), _ENDED)
             else:
                 self._sent += len(part)
 

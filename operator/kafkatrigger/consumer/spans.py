@@ -5,6 +5,9 @@ import msgspec
 LONGEST_MESSAGE = 500
 """Characters of an error's message."""
 
+LONGEST_NAME = 200
+"""Characters of a reason or a class."""
+
 LONGEST_STATE = 512
 """Bytes of a `tracestate`: what https://www.w3.org/TR/trace-context/ has everybody pass on. A longer one is left out."""
 

@@ -22,6 +22,8 @@ _KNOWN_FLAGS = 0x03
 
 _PARENT = re.compile(rb"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _OURS = b"00"
+_LENGTH = 55
+"""Of what the first version writes."""
 _MILLION = 1_000_000
 
 
@@ -56,6 +58,8 @@ def parent_of(headers: Headers) -> bytes | None:
 
 def sampled_parent(header: bytes) -> tuple[bytes, bytes, int] | None:
     """Trace id, span id and flags; None where no trace is to be recorded, or it is none."""
+    if len(header) == _LENGTH and header.endswith(b"-00"):  # as nearly always: no need to look at the rest
+        return None
     found = _PARENT.fullmatch(header)
     if found is None:
         return None
@@ -67,29 +71,41 @@ def sampled_parent(header: bytes) -> tuple[bytes, bytes, int] | None:
 
 
 class Sampler:
-    """Which messages without a context begin a trace: one of each stretch of offsets, which one by a hash.
+    """Which messages without a context begin a trace, of a share above 0: one of each stretch of offsets, which one by a hash.
 
     So it is the share that was asked for, no rhythm in the messages meets one in the choice, the same are chosen whenever
     they run again, and nothing has to be asked of the others.
     """
 
     def __init__(self, ratio: float) -> None:
-        self._millionths = max(1, round(ratio * _MILLION)) if ratio else 0
+        self._millionths = max(1, round(ratio * _MILLION))
+        self._latest: dict[bytes, tuple[int, int]] = {}
+        """By seed, the stretch that was asked about last, and which of its offsets is chosen: the next is mostly of it, too."""
 
     def chosen(self, seed: bytes, first: int, last: int) -> Iterator[int]:
         """The offsets from `first` to `last` that begin a trace; `seed` stands for the partition."""
-        share = self._millionths
-        if share:
-            for stretch in range(first * share // _MILLION, last * share // _MILLION + 1):
-                begin, end = _first_of(stretch, share), _first_of(stretch + 1, share)
-                offset = begin + xxhash.xxh3_64_intdigest(b"%s %d" % (seed, stretch)) % (end - begin)
-                if first <= offset <= last:
-                    yield offset
+        for stretch in range(self._stretch(first), self._stretch(last) + 1):
+            offset = self._choose(seed, stretch)
+            if first <= offset <= last:
+                yield offset
 
+    def is_chosen(self, seed: bytes, offset: int) -> bool:
+        """The same of one."""
+        stretch = self._stretch(offset)
+        latest = self._latest.get(seed)
+        if latest is None or latest[0] != stretch:
+            self._latest[seed] = latest = stretch, self._choose(seed, stretch)
+        return latest[1] == offset
 
-def _first_of(stretch: int, share: int) -> int:
-    """The first offset of a stretch."""
-    return -(-stretch * _MILLION // share)
+    def _choose(self, seed: bytes, stretch: int) -> int:
+        begin, end = self._first_of(stretch), self._first_of(stretch + 1)
+        return begin + xxhash.xxh3_64_intdigest(b"%s %d" % (seed, stretch)) % (end - begin)
+
+    def _stretch(self, offset: int) -> int:
+        return offset * self._millionths // _MILLION
+
+    def _first_of(self, stretch: int) -> int:
+        return -(-stretch * _MILLION // self._millionths)
 
 
 def execution(seed: bytes, offset: int, timestamp: int, attempt: int, header: bytes | None) -> Execution | None:

@@ -14,7 +14,7 @@ from typing import Protocol
 from kafkatrigger.api.frames import Failed, Headers, NotRun, Outcome, Record, Results
 from kafkatrigger.consumer.chunk import Chunk
 from kafkatrigger.consumer.partition import Partition
-from kafkatrigger.consumer.spans import LONGEST_MESSAGE, LONGEST_STATE, Span
+from kafkatrigger.consumer.spans import LONGEST_MESSAGE, LONGEST_NAME, LONGEST_STATE, Span
 from kafkatrigger.consumer.trace_context import STATE, Execution, Sampler, execution, parent_of
 from kafkatrigger.consumer.worker import Flight
 
@@ -53,8 +53,12 @@ class Tracing:
         """The attempts of a batch that are traced, by index, in ascending order."""
         if chunk.plain:
             return dict(self._begun(chunk)) if self._sampler is not None else {}
-        places = enumerate((chunk.partitions[record[0]], record) for record in chunk.records)
-        return {index: found for index, each in places if (found := self.execution(*each)) is not None}
+        partitions, found = chunk.partitions, {}
+        for index, record in enumerate(chunk.records):
+            execution = self.execution(partitions[record[0]], record)
+            if execution is not None:
+                found[index] = execution
+        return found
 
     def execution(self, partition: Partition, record: Record) -> Execution | None:
         """The attempt of a message as a span; None where it is not traced."""
@@ -66,7 +70,7 @@ class Tracing:
 
     def _begins(self, partition: Partition, offset: int) -> bool:
         """Whether a message without a context begins a trace."""
-        return self._sampler is not None and offset in self._sampler.chosen(self._seed(partition), offset, offset)
+        return self._sampler is not None and self._sampler.is_chosen(self._seed(partition), offset)
 
     def _begun(self, chunk: Chunk) -> Iterator[tuple[int, Execution]]:
         """Of messages as they were read, none of which has headers. The records of a partition are in order."""
@@ -147,8 +151,8 @@ def _span(partition: Partition, record: Record, execution: Execution, outcome: O
         is_linked=execution.is_linked,
         began=when[0],
         ended=when[1],
-        result=failed.reason if failed else "filtered" if outcome is None else "succeeded",
-        error_class=failed.error_class if failed else "",
+        result=failed.reason[:LONGEST_NAME] if failed else "filtered" if outcome is None else "succeeded",
+        error_class=failed.error_class[:LONGEST_NAME] if failed else "",
         error_message=failed.message[:LONGEST_MESSAGE] if failed else "",
     )
 

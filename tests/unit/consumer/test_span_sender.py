@@ -12,7 +12,7 @@ import pytest
 
 from kafkatrigger.consumer import span_sender
 from kafkatrigger.consumer.span_sender import SpanSender
-from kafkatrigger.consumer.spans import LONGEST_MESSAGE, LONGEST_STATE, Exporter, Span
+from kafkatrigger.consumer.spans import LONGEST_MESSAGE, LONGEST_NAME, LONGEST_STATE, SPANS_IN_PACKET, Exporter, Span
 from tests.support.collector import Collector
 from tests.support.waiting import until
 
@@ -52,12 +52,16 @@ def test_what_finds_no_room_is_dropped_at_once_and_counted(deaf: SpanSender, cap
 
 
 def test_the_largest_spans_fit_into_a_packet() -> None:
-    large = span(state=b"x" * LONGEST_STATE, error_class="x" * 200, error_message="\U0001f600" * LONGEST_MESSAGE)
-    large.topic = "t" * 249
+    large = span(
+        state=b"x" * LONGEST_STATE,
+        error_class="\U0001f600" * LONGEST_NAME,
+        error_message="\U0001f600" * LONGEST_MESSAGE,
+    )
+    large.topic, large.result = "t" * 249, "\U0001f600" * LONGEST_NAME
     with Collector() as collector:
         sender = SpanSender(Exporter(collector.endpoint, "plant-7/rul", "plant-7.rul"))
-        sender.send([large] * 200)
-        collector.wait(200)
+        sender.send([large] * SPANS_IN_PACKET)
+        collector.wait(SPANS_IN_PACKET)
         sender.close()
     assert sender.dropped == 0
 
