@@ -93,10 +93,12 @@ class Broker:
             partition, offset = (int(headers[f"kafkatrigger.source.{name}"]) for name in ("partition", "offset"))
             of = headers["kafkatrigger.source.topic"].decode(), partition, offset
             self.history.published(topic, of, -1)
+            self.history.traces.published(of, record.headers, is_dead_letter=True)
         else:
             name, *numbers = value.decode().split("/")[:4]
             partition, offset, number = map(int, numbers)
             self.history.published(topic, (name, partition, offset), number)
+            self.history.traces.published((name, partition, offset), record.headers, is_dead_letter=False)
 
     # The group
 
@@ -167,7 +169,15 @@ class _Consumer:
             first -= 1
         taken = log.messages[first : first + most]
         found = [
-            Message(topic=place[0], partition=place[1], offset=offset, key=key, value=value, timestamp=(1, offset))
+            Message(
+                topic=place[0],
+                partition=place[1],
+                offset=offset,
+                key=key,
+                value=value,
+                headers=self._broker.history.traces.headers((*place, offset)),
+                timestamp=(1, offset),
+            )
             for offset, key, value in taken
         ]
         if taken:

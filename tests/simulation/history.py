@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 from kafkatrigger.api.frames import Ordering
 from kafkatrigger.consumer.offsets import LaneId, Position, lane_of
+from tests.simulation.traces import Traces
 
 Place = tuple[str, int]
 """Topic and partition."""
@@ -67,11 +68,12 @@ class Known:
 class History:
     """Told by the world of all that happens."""
 
-    def __init__(self, ordering: Ordering, attempts: int, is_exact: bool, responds: bool) -> None:
+    def __init__(self, ordering: Ordering, attempts: int, is_exact: bool, responds: bool, seed: int = 0) -> None:
         self._ordering = ordering
         self._attempts = attempts
         self._is_exact = is_exact
         self._responds = responds
+        self.traces = Traces(seed, self.fail)
         self.known: dict[Id, Known] = {}
         self.lines: list[tuple[float, str]] = []
         self.now: Callable[[], float] = float

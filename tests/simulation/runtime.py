@@ -127,6 +127,8 @@ class Worker:
         runtime = self.runtime
         self.running.append(job)
         runtime.history.started(runtime.pod, self.name, job.id, job.epoch, job.record[3])
+        is_timed = job.index in job.batch.timed
+        runtime.history.traces.started(job.id, job.record[3], job.record[6] or [], is_timed)
         end, seconds = runtime.decide(job)
         runtime.clock.schedule(seconds, partial(self._end, job, self.process, end))
 

@@ -96,6 +96,7 @@ def config(rng: random.Random) -> ConsumerConfig:
         response_headers=rng.choice(["None", "None", "Source"]),
         drain=5.0,
         partition_timestamps={},
+        tracing=None,
     )
 
 
@@ -136,6 +137,7 @@ class Pod:
             rereader=lambda lanes, deliver: rereading.Rereader({}, cfg.ordering, lanes, deliver),
             link=self.runtime,  # type: ignore[arg-type]
             stopped=Path("/nonexistent/stopped"),
+            tracing=world.history.traces.tracing(),
         )
         world.current = self
         self.engine = Engine(cfg, ports, Health("n/t", "group"), self.control)  # type: ignore[arg-type]
@@ -216,7 +218,7 @@ class World:
         self.clock = Clock()
         cfg = self.config
         self.history = History(
-            cfg.ordering, cfg.retry.attempts, cfg.guarantee == "ExactlyOnce", cfg.response is not None
+            cfg.ordering, cfg.retry.attempts, cfg.guarantee == "ExactlyOnce", cfg.response is not None, seed
         )
         self.history.now = lambda: self.clock.now
         places = [("in", number) for number in range(rng.choice([1, 2, 3]))]

@@ -166,6 +166,7 @@ def _sleep(message: Message) -> Any:
 _ACTIONS: dict[str, Any] = {
     "echo": lambda message: message.value,
     "when": lambda message: message.timestamp,
+    "context": lambda message: {name: (content or b"").decode() for name, content in message.headers},
     "raise": _raise,
     "permanent": _permanent,
     "fail-until": _fail_until,

@@ -196,6 +196,12 @@ class Pod:
         """Starts the consumer again, as the kubelet does."""
         self.consumer = self._consumer()
 
+    def kill_exporter(self) -> None:
+        """Of spans: the only process that the consumer has started."""
+        children = Path(f"/proc/{self.consumer.pid}/task/{self.consumer.pid}/children").read_text().split()
+        for child in children:
+            os.kill(int(child), signal.SIGKILL)
+
     @property
     def memory(self) -> int:
         """Bytes that the consumer has had in memory at most."""

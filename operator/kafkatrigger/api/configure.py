@@ -2,11 +2,12 @@
 
 import re
 
-from kafkatrigger.api.consumer_config import BreakerPolicy, ConsumerConfig, RetryPolicy, TopicSettings
+from kafkatrigger.api.consumer_config import BreakerPolicy, ConsumerConfig, RetryPolicy, TopicSettings, TracingPolicy
 from kafkatrigger.api.delivery import Breaker
 from kafkatrigger.api.quantities import quantity_bytes, seconds
 from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.api.start_policy import StartPolicy, mounted_timestamps
+from kafkatrigger.api.tracing import Tracing
 
 _LONGEST_TOPIC = 249
 _REDRIVE = ".redrive"
@@ -67,6 +68,7 @@ def consumer_config(namespace: str, name: str, spec: KafkaTriggerSpec, group_pre
         response_headers=response.headers if response else "None",
         drain=spec.grace_period_seconds - 10,
         partition_timestamps=mounted_timestamps(start_policy(spec)),
+        tracing=_tracing(spec.tracing),
     )
 
 
@@ -79,3 +81,9 @@ def _breaker(breaker: Breaker) -> BreakerPolicy | None:
         minimum_keys=breaker.minimum_keys,
         failure_ratio=breaker.failure_ratio,
     )
+
+
+def _tracing(tracing: Tracing | None) -> TracingPolicy | None:
+    if tracing is None or tracing.receiver is None:
+        return None
+    return TracingPolicy(tracing.receiver, tracing.sampling_ratio)

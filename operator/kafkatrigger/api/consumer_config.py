@@ -50,6 +50,14 @@ class TopicSettings(msgspec.Struct, frozen=True, rename="camel"):
     create: bool
 
 
+class TracingPolicy(msgspec.Struct, frozen=True, rename="camel"):
+    """Where spans go, and the share of the messages without a trace context that begin a trace."""
+
+    endpoint: str
+    """An OTLP receiver for HTTP, without the path of a signal."""
+    sampling_ratio: float
+
+
 class ConsumerConfig(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """All that a consumer needs, but the start policy, which its environment carries."""
 
@@ -88,6 +96,8 @@ class ConsumerConfig(msgspec.Struct, frozen=True, rename="camel", forbid_unknown
     """Seconds to drain after SIGTERM; what remains of the grace period is for flush and commit."""
     partition_timestamps: PartitionTimestamps
     """Only those that the environment cannot carry."""
+    tracing: TracingPolicy | None
+    """None where there are no spans."""
 
     @property
     def sources(self) -> list[str]:

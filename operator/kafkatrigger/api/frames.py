@@ -86,6 +86,8 @@ class Batch(msgspec.Struct, array_like=True, tag="batch"):
     """Lanes that go on with this batch, as index into `sources` and key (None where the lane is a partition): all that
     the worker had of them was answered, and the consumer has decided about the failed message. May come without records.
     """
+    timed: set[int] = set()
+    """Indexes of the records of which the consumer wants to know when they ran."""
 
 
 class Welcome(msgspec.Struct, array_like=True, tag="welcome"):
@@ -157,6 +159,9 @@ class Outputs(msgspec.Struct, array_like=True, tag="outputs"):
     outputs: list[Output]
 
 
+Run = tuple[int, int, int]
+"""Of a record: its index in the batch, and when it began and ended, in nanoseconds since the epoch."""
+
 Outcome = bytes | Failed | NotRun | Outputs | None
 """Of one message. Bytes are the value of its one response; None means that it was filtered."""
 
@@ -172,6 +177,8 @@ class Results(msgspec.Struct, array_like=True, tag="results"):
     outcomes: list[Outcome]
     indexes: list[int] | None = None
     """For functions that run messages side by side, which finish in any order."""
+    runs: list[Run] = []
+    """When those records ran that the batch wants to know it of; a runtime that knows nothing of it leaves them out."""
 
 
 FromConsumer = Hello | Attach | End | Batch

@@ -120,3 +120,5 @@ class PodStatus(msgspec.Struct, rename="camel"):
     clock: float = 0.0
     """Seconds on a clock of the pod's that never goes back, when this was said: what was counted between two such documents,
     divided by the seconds between them, is a rate. 0 where the pod does not say."""
+    spans_dropped: int = 0
+    """Spans of traced messages that reached no collector, since the pod started."""

@@ -18,6 +18,7 @@ from kafkatrigger.api.replay import Replay, ReplayStatus
 from kafkatrigger.api.schema import KubernetesObject, Model, refuse_unless
 from kafkatrigger.api.source import Kafka, Source
 from kafkatrigger.api.topic_pattern import matching
+from kafkatrigger.api.tracing import Tracing
 
 GROUP = "kafkatrigger.dev"
 VERSION = "v1alpha1"
@@ -103,6 +104,7 @@ class KafkaTriggerSpec(Model):
         "group continues there. DeleteGroup: it is deleted when the pods have left it, within a minute or not at all.",
     )
     replay: Replay | None = Field(default=None, description="Moves the offsets of the group, once for each nonce.")
+    tracing: Tracing | None = Field(default=None, description="Spans of executions; without it there are none.")
 
     @property
     def grace_period_seconds(self) -> int:
@@ -142,6 +144,10 @@ class KafkaTriggerSpec(Model):
         refuse_unless(
             bool(self.kafka.bootstrap_servers),
             "kafka.bootstrapServers is missing: name at least one broker as host:port, here or in the chart's defaults",
+        )
+        refuse_unless(
+            self.tracing is None or not self.tracing.enabled or self.tracing.endpoint is not None,
+            "tracing.endpoint is missing: name the OTLP receiver, here or in the chart's defaults, or remove tracing",
         )
         needed = seconds(self.delivery.timeout) + DRAIN_SECONDS
         refuse_unless(self.grace_period_seconds >= needed - 1, self.RULES[3][1])

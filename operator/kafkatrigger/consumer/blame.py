@@ -7,7 +7,7 @@ from operator import itemgetter
 import msgspec
 
 from kafkatrigger.api.consumer_config import RetryPolicy
-from kafkatrigger.api.frames import Failed, Outcome, Record, WorkerExited
+from kafkatrigger.api.frames import Failed, Record, WorkerExited
 from kafkatrigger.consumer import retry
 from kafkatrigger.consumer.dispatcher import Dispatcher
 from kafkatrigger.consumer.lanes import Lane, Lanes
@@ -38,7 +38,7 @@ class _Open(msgspec.Struct):
 class Blame:
     """Tells the cause from the innocent: the one fails, the others run again.
 
-    `lane` is the lane of a message, which begins to wait if it did not; `one` deals with the outcome of a message.
+    `lane` is the lane of a message, which begins to wait if it did not; `died` deals with one that failed.
     """
 
     def __init__(
@@ -47,13 +47,13 @@ class Blame:
         dispatcher: Dispatcher,
         lanes: Lanes,
         lane: Callable[[Partition, Record], Lane],
-        one: Callable[[Partition, Record, Outcome], None],
+        died: Callable[[Flight, Record, Failed], None],
     ) -> None:
         self._retry = policy
         self._dispatcher = dispatcher
         self._lanes = lanes
         self._open = lane
-        self._one = one
+        self._died = died
 
     def worker_gone(self, worker: int, exited: WorkerExited | None) -> None:
         """Who is to blame counts an attempt; what the worker did not get to is run again without counting one.
@@ -116,10 +116,9 @@ class Blame:
         return lanes.get(self._dispatcher.lane_of(record)) if lanes else None
 
     def _suspect_failed(self, suspect: _Open, failed: Failed) -> None:
-        partition = suspect.flight.partitions[suspect.record[0]]
         if suspect.lane is not None:
             self._lanes.answered(suspect.lane, suspect.record)
-        self._one(partition, suspect.record, failed)
+        self._died(suspect.flight, suspect.record, failed)
         lane = self._lane_if_any(suspect.flight, suspect.record)
         if lane is not None:
             self._lanes.consider(lane)

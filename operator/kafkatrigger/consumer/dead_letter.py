@@ -21,8 +21,14 @@ def source_headers(partition: Partition, record: Record) -> Headers:
     ]
 
 
-def headers(partition: Partition, record: Record, reason: str, error_class: str, message: str) -> Headers:
-    """The headers of a dead letter: those of the message, then ours."""
+def headers(
+    partition: Partition, record: Record, reason: str, error_class: str, message: str, trace: bytes | None = None
+) -> Headers:
+    """The headers of a dead letter: those of the message, then ours.
+
+    The message's own trace context stays what it was, so that a message that runs again belongs where it did; `trace` is
+    that of the attempt that failed, where it is traced.
+    """
     return [
         *(record[6] or []),
         ("kafkatrigger.error.reason", reason.encode()),
@@ -30,6 +36,7 @@ def headers(partition: Partition, record: Record, reason: str, error_class: str,
         ("kafkatrigger.error.message", message[:LONGEST_TEXT].encode(errors="replace")),
         *source_headers(partition, record),
         ("kafkatrigger.attempts", b"%d" % record[3]),
+        *([("kafkatrigger.traceparent", trace)] if trace is not None else []),
     ]
 
 

@@ -16,6 +16,8 @@ from kafkatrigger.consumer.lanes import Lane, Lanes
 from kafkatrigger.consumer.offsets import PARTITION, LaneId, lane_of
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.sizes import sizes
+from kafkatrigger.consumer.trace_context import Execution
+from kafkatrigger.consumer.tracing import Tracing
 from kafkatrigger.consumer.worker import FIRST_WINDOW, PIPELINED, Flight, Worker
 
 SLOTS = 256
@@ -31,10 +33,9 @@ class OutOfTurnError(Exception):
 class Dispatcher:
     """Batches out, answers in."""
 
-    def __init__(
-        self, ordering: Ordering, max_in_flight: int, lanes: Lanes, execution: Histogram | None = None
-    ) -> None:
+    def __init__(self, ordering: Ordering, max_in_flight: int, lanes: Lanes, tracing: Tracing | None = None) -> None:
         self._lanes = lanes
+        self._tracing = tracing
         lanes.over, lanes.spilled = self._release, self._forget_spilled
         self._ordering = ordering
         self._max_in_flight = max_in_flight
@@ -46,7 +47,7 @@ class Dispatcher:
         """What is under way is such a group: if the whole runtime ends, it was one of it."""
         self.bytes = 0
         """Of all messages held."""
-        self.execution = execution or Histogram()
+        self.execution = Histogram()
         """Seconds of a worker's time for each message."""
 
     @property
@@ -340,6 +341,9 @@ class Dispatcher:
                 *(batch.id, chunk.partitions, chunk.records[:], chunk.size, chunk.plain),  # type: ignore[arg-type]
                 *(time.monotonic(), waited, count),
             )
+            if self._tracing is not None and (executions := self._tracing.executions(chunk)):
+                flight.executions = executions
+                _tell(batch, executions)
             worker.flights[batch.id] = flight
             worker.in_flight += count
             worker.waiting -= count
@@ -477,6 +481,14 @@ class Dispatcher:
                 for partition in flight.partitions:
                     oldest[partition] = min(flight.sent, oldest.get(partition, flight.sent))
         return oldest
+
+
+def _tell(batch: Batch, executions: dict[int, Execution]) -> None:
+    """What the function does is to be a part of the execution: it gets that as the message's context."""
+    for index, execution in executions.items():
+        *rest, headers = batch.records[index]
+        batch.records[index] = (*rest, execution.continued(headers or []))  # type: ignore[assignment]
+    batch.timed = set(executions)
 
 
 def _source(batch: Batch, partition: Partition) -> int:

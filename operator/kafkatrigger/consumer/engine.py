@@ -99,11 +99,12 @@ class Engine:
         self._health = health
         self._control = control
         self._lanes = Lanes(config.max_buffered_bytes // 4, config.max_in_flight)
-        self._dispatcher = Dispatcher(config.ordering, config.max_in_flight, self._lanes)
+        self._tracing = ports.tracing
+        self._dispatcher = Dispatcher(config.ordering, config.max_in_flight, self._lanes, self._tracing)
         self._breaker = Breaker(config.breaker)
-        self._outcomes = Outcomes(config, self._dispatcher, self._lanes, self._breaker, ports.outbox)
+        self._outcomes = Outcomes(config, self._dispatcher, self._lanes, self._breaker, ports.outbox, self._tracing)
         self._outbox = self._outcomes.outbox
-        self._blame = Blame(config.retry, self._dispatcher, self._lanes, self._outcomes.lane, self._outcomes.one)
+        self._blame = Blame(config.retry, self._dispatcher, self._lanes, self._outcomes.lane, self._outcomes.died)
         self._commit_seconds = Histogram()
         health.measures = Measures(self._dispatcher.execution, self._outbox.latency, self._commit_seconds)
         self._stall = Stall(config.timeout)
@@ -112,7 +113,7 @@ class Engine:
         self._link = ports.link
         self._stops = Stopping(self._lanes, ports.stopped)
         self._parts = report.Parts(
-            config, self._dispatcher, self._lanes, self._outcomes, self._link, self._breaker, self._stops
+            config, self._dispatcher, self._lanes, self._outcomes, self._link, self._breaker, self._stops, self._tracing
         )
         self._source: Source | None = None
         self._problem: tuple[str, str] | None = (pod_status.BROKER_UNREACHABLE, "the brokers have not been asked yet")
@@ -146,6 +147,8 @@ class Engine:
                 self._step(source)
             self._shut_down(source)
         self._link.close()
+        if self._tracing is not None:
+            self._tracing.sender.close()
 
     # Before the first message
 
@@ -410,6 +413,8 @@ class Engine:
             source.look_at_group()
             self._look_for_stall(source, now)
             self._end_silent(now)
+        if self._tracing is not None:
+            self._tracing.sender.look()
         problem = self._reason(source)
         self._health.publish(report.status(self._parts, source, problem, self._rereader.lost))
 

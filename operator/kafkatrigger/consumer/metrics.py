@@ -60,6 +60,9 @@ class StatusCollector(Collector):
         )
         lost.add_metric(names, status.lost_offsets)
         yield lost
+        spans = CounterMetricFamily("kafkatrigger_spans_dropped", "Spans that reached no collector.", labels=_LABELS)
+        spans.add_metric(names, status.spans_dropped)
+        yield spans
         yield _lag(status, names)
         for name, text, histogram in _histograms(self._health):
             family = HistogramMetricFamily(name, text, labels=_LABELS)

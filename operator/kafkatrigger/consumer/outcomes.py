@@ -20,14 +20,14 @@ from kafkatrigger.consumer.offsets import BLOCKED, PARTITION, STOPPED, LaneId
 from kafkatrigger.consumer.outbox import Callbacks, Outbox
 from kafkatrigger.consumer.output import Output, Plain
 from kafkatrigger.consumer.partition import Partition
+from kafkatrigger.consumer.trace_context import HEADERS as TRACE
+from kafkatrigger.consumer.tracing import Tracing
 from kafkatrigger.consumer.worker import Flight
 from kafkatrigger.kafka.letters import unmarked
 
 log = logging.getLogger(__name__)
 
 _ORDINARY = {bytes}
-_TRACE = frozenset({"traceparent", "tracestate"})
-"""Headers that travel together: https://www.w3.org/TR/trace-context/."""
 
 
 class Outcomes:
@@ -40,11 +40,13 @@ class Outcomes:
         lanes: Lanes,
         breaker: Breaker,
         outbox: Callable[[Callbacks], Outbox],
+        tracing: Tracing | None = None,
     ) -> None:
         self._config = config
         self._dispatcher = dispatcher
         self._lanes = lanes
         self._breaker = breaker
+        self._tracing = tracing
         self.outbox = outbox(Callbacks(self.refused, self.held, self.settled))
         self._frame: _Frame | None = None
         """Whose answers are being dealt with."""
@@ -57,11 +59,12 @@ class Outcomes:
     def answered(self, worker: int, results: Results) -> None:
         """Outcomes of a worker; OutOfTurnError, with nothing changed, where they answer nothing that was sent."""
         flight, records = self._dispatcher.answered(worker, results)
+        traced = self._tracing.answered(flight, records, results) if self._tracing and flight.executions else []
         if self._is_ordinary(flight, results.outcomes):
-            self._respond(flight, records, results.outcomes)  # type: ignore[arg-type]
+            self._respond_around(traced, flight, records, results.outcomes)  # type: ignore[arg-type]
             return
         generation = self._dispatcher.workers[worker].generation
-        self._frame = _Frame(self, flight, records, results.outcomes, generation)
+        self._frame = _Frame(self, flight, records, results.outcomes, generation, frozenset(traced))
         try:
             self._frame.settle()
         finally:
@@ -76,6 +79,26 @@ class Outcomes:
             and self._config.response_headers == "None"
             and not any(partition.revoked or partition.lanes for partition in flight.partitions)
         )
+
+    def died(self, flight: Flight, record: Record, failed: Failed) -> None:
+        """An attempt that ended with its worker."""
+        if self._tracing is not None:
+            self._tracing.died(flight, record, failed)
+        self.one(flight.partitions[record[0]], record, failed)
+
+    def _respond_around(self, traced: list[int], flight: Flight, records: list[Record], values: list[bytes]) -> None:
+        """Responses of the ordinary kind, but for those with a trace context: these are written one by one, in their place."""
+        start = 0
+        for position in traced:
+            if start < position:
+                self._respond(flight, records[start:position], values[start:position])
+            record = records[position]
+            self.one(flight.partitions[record[0]], record, values[position])
+            start = position + 1
+        if not traced:
+            self._respond(flight, records, values)
+        elif start < len(records):
+            self._respond(flight, records[start:], values[start:])
 
     def _respond(self, flight: Flight, records: list[Record], values: list[bytes]) -> None:
         self.attempts["succeeded"] += len(values)
@@ -136,8 +159,10 @@ class Outcomes:
     def _response_headers(self, partition: Partition, record: Record) -> Headers:
         """The headers asked for; the trace goes on in any case. Of a redrive nobody else learns: the message is what it was."""
         source, place = unmarked(record[6] or []) if partition.is_redrive else (record[6] or [], [])
+        if self._tracing is not None and (execution := self._tracing.execution(partition, record)) is not None:
+            source = execution.continued(source)
         if self._config.response_headers == "None":
-            return [header for header in source if header[0] in _TRACE]
+            return [header for header in source if header[0] in TRACE]
         if self._config.response_headers == "Source":
             return source
         return [*source, *(place or dead_letter.source_headers(partition, record))]
@@ -202,7 +227,9 @@ class Outcomes:
             self.held(output)
 
     def _dead_letter(self, partition: Partition, record: Record, failed: Failed) -> Output:
-        headers = dead_letter.headers(partition, record, failed.reason, failed.error_class, failed.message)
+        execution = self._tracing.execution(partition, record) if self._tracing is not None else None
+        trace = execution.header if execution is not None else None
+        headers = dead_letter.headers(partition, record, failed.reason, failed.error_class, failed.message, trace)
         topic = self._config.dead_letter.topic
         timestamp = max(0, record[2])
         return Output(partition, record, topic, record[5], record[4], headers, "dead_lettered", timestamp=timestamp)
@@ -275,7 +302,13 @@ class _Frame:
     """
 
     def __init__(
-        self, outcomes: Outcomes, flight: Flight, records: list[Record], answers: list[Outcome], generation: int
+        self,
+        outcomes: Outcomes,
+        flight: Flight,
+        records: list[Record],
+        answers: list[Outcome],
+        generation: int,
+        traced: frozenset[int],
     ) -> None:
         self._outcomes = outcomes
         self._lanes = outcomes._lanes
@@ -284,6 +317,8 @@ class _Frame:
         self._records = records
         self._answers = answers
         self._generation = generation
+        self._traced = traced
+        """Which of the answers have a trace context to be told of in their responses."""
         self._index = 0
         """Of the answer that is being dealt with."""
         self._later: Counter[tuple[Partition, LaneId]] | None = None
@@ -303,7 +338,7 @@ class _Frame:
             lane = partition.lanes.get(self._dispatcher.lane_of(record)) if partition.lanes else None
             if lane is not None:
                 self._of_lane(lane, record, outcome)
-            elif type(outcome) is bytes and self._in_one_go:
+            elif type(outcome) is bytes and self._in_one_go and index not in self._traced:
                 self._plain.append(record)
                 self._values.append(outcome)
             else:

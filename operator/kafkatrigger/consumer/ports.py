@@ -18,7 +18,10 @@ from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.rereading import Rereader
 from kafkatrigger.consumer.runtime_link import RuntimeLink
 from kafkatrigger.consumer.source import Source
+from kafkatrigger.consumer.span_sender import SpanSender
+from kafkatrigger.consumer.spans import Exporter
 from kafkatrigger.consumer.start import Policy
+from kafkatrigger.consumer.tracing import Tracing
 from kafkatrigger.kafka import client
 
 GiveUp = Callable[[list[Partition]], None]
@@ -36,6 +39,8 @@ class Ports:
     rereader: Callable[[Lanes, Deliver], Rereader]
     link: RuntimeLink
     stopped: Path
+    tracing: Tracing | None
+    """None where nothing is traced."""
 
 
 def real(config: ConsumerConfig, policy: Policy, socket: Path) -> Ports:
@@ -50,4 +55,12 @@ def real(config: ConsumerConfig, policy: Policy, socket: Path) -> Ports:
         rereader=lambda lanes, deliver: Rereader(rereading, config.ordering, lanes, deliver),
         link=RuntimeLink(str(socket), f"{config.namespace}/{config.name}", config.work),
         stopped=Path(STOPPED_PATH),
+        tracing=_tracing(config),
     )
+
+
+def _tracing(config: ConsumerConfig) -> Tracing | None:
+    if config.tracing is None:
+        return None
+    exporter = Exporter(config.tracing.endpoint, f"{config.namespace}/{config.name}", config.group_id)
+    return Tracing(config.tracing.sampling_ratio, config.group_id, SpanSender(exporter))

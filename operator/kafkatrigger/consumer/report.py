@@ -17,6 +17,7 @@ from kafkatrigger.consumer.runtime_link import RuntimeLink
 from kafkatrigger.consumer.source import Source
 from kafkatrigger.consumer.startup import Problem
 from kafkatrigger.consumer.stopping import Stopping, sentence
+from kafkatrigger.consumer.tracing import Tracing
 
 
 class Parts(NamedTuple):
@@ -29,6 +30,7 @@ class Parts(NamedTuple):
     link: RuntimeLink
     breaker: Breaker
     stopping: Stopping
+    tracing: Tracing | None
 
 
 def status(parts: Parts, source: Source | None, problem: Problem, lost: int) -> PodStatus:
@@ -60,6 +62,7 @@ def status(parts: Parts, source: Source | None, problem: Problem, lost: int) -> 
         lost_offsets=lost + (source.log_changes.lost if source else 0),
         log_change=source.log_changes.sentence if source else "",
         last_failures=parts.outcomes.last_failures.messages,
+        spans_dropped=parts.tracing.sender.dropped if parts.tracing is not None else 0,
         clock=time.monotonic(),
     )
 

@@ -11,6 +11,7 @@ from kafkatrigger.consumer.chunk import Chunk
 from kafkatrigger.consumer.lanes import Lane
 from kafkatrigger.consumer.offsets import PARTITION, LaneId
 from kafkatrigger.consumer.partition import Partition
+from kafkatrigger.consumer.trace_context import Execution
 
 WINDOW_SECONDS = 0.5
 """How much work a worker is given ahead. Enough to keep it busy, little enough to drain and to balance."""
@@ -35,6 +36,8 @@ class Flight(msgspec.Struct, eq=False):
     waited: bool
     """Its records were taken from lanes."""
     left: int
+    executions: dict[int, Execution] = {}
+    """Of the records that are traced, by index."""
     lanes: Counter[tuple[Partition, LaneId]] | None = None
     """How many records of each lane are open, once somebody asked."""
 

@@ -100,7 +100,7 @@ def _annotation_volume(name: str, annotation: str, path: str) -> Manifest:
     return {"name": name, "downwardAPI": {"items": [item]}}
 
 
-def runtime(spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
+def runtime(name: str, spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
     """Runs the transformation. A native sidecar: it starts before the consumer and outlives the consumer's drain."""
     return {
         "name": "runtime",
@@ -108,7 +108,7 @@ def runtime(spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
         # Arguments alone: the image's own entrypoint decides which Python runs.
         "args": ["--socket", RUNTIME_SOCKET, "--workers", str(spec.runtime.workers)],
         "restartPolicy": "Always",
-        "env": _runtime_environment(spec, settings),
+        "env": _runtime_environment(name, spec, settings),
         "resources": _resources(spec.runtime.resources),
         "securityContext": _security(RUNTIME_USER),
         "volumeMounts": [
@@ -138,7 +138,7 @@ def _image(image: Image) -> Manifest:
     return {"image": image.image} | ({"imagePullPolicy": image.pull_policy} if image.pull_policy else {})
 
 
-def _runtime_environment(spec: KafkaTriggerSpec, settings: Settings) -> list[Manifest]:
+def _runtime_environment(name: str, spec: KafkaTriggerSpec, settings: Settings) -> list[Manifest]:
     """The user's variables win over ours."""
     proxy = settings.proxy
     # The root file system is read-only and the user has no entry in passwd; libraries want a home to cache in.
@@ -148,10 +148,23 @@ def _runtime_environment(spec: KafkaTriggerSpec, settings: Settings) -> list[Man
         "HTTP_PROXY": proxy.http_proxy,
         "HTTPS_PROXY": proxy.https_proxy,
         "NO_PROXY": proxy.no_proxy,
+        **_tracing(name, spec),
     }
     theirs = {each.name: each.model_dump(by_alias=True, exclude_none=True) for each in spec.runtime.env}
     unsaid = {name: value for name, value in ours.items() if value and name not in theirs}
     return [*_variables(unsaid), *theirs.values()]
+
+
+def _tracing(name: str, spec: KafkaTriggerSpec) -> dict[str, str]:
+    """What an OpenTelemetry SDK in the function needs, so that its spans come to lie below those of executions."""
+    receiver = spec.tracing.receiver if spec.tracing is not None else None
+    if receiver is None:
+        return {}
+    return {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver,
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_SERVICE_NAME": name,
+    }
 
 
 def _variables(given: Mapping[str, str]) -> list[Manifest]:

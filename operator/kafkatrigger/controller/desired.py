@@ -58,10 +58,11 @@ def manifests(
 
 
 def revision(spec: KafkaTriggerSpec) -> str:
-    """Differs when the spec does, but for how many pods there are, what is replayed and what happens at the end; new fields
-    that are left at their default make no difference, so that an upgrade of the operator is no change of the spec.
+    """Differs when the spec does, but for how many pods there are, what is replayed, what happens at the end and where spans
+    go; new fields that are left at their default make no difference, so that an upgrade of the operator is no change of
+    the spec.
     """
-    without = {"suspend", "scaling", "replay", "deletion_policy"}
+    without = {"suspend", "scaling", "replay", "deletion_policy", "tracing"}
     said = spec.model_dump(mode="json", exclude=without, exclude_defaults=True)
     return digest(said)[:16]
 
@@ -145,7 +146,7 @@ def _pod(trigger: Trigger, spec: KafkaTriggerSpec, settings: Settings) -> Manife
             "fsGroup": SHARED_GROUP,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "initContainers": [runtime(spec, settings)],
+        "initContainers": [runtime(name, spec, settings)],
         "containers": [consumer(trigger.uid, spec, settings, revision(spec))],
         "volumes": [
             {"name": CONFIG_VOLUME, "configMap": {"name": consumer_name(name)}},

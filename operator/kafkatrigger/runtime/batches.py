@@ -5,6 +5,7 @@ message of every lane, then every lane's second, and so on. With `same_key` a ca
 """
 
 from collections.abc import Hashable, Iterable
+from time import time_ns
 from typing import Any, Final
 
 import msgspec
@@ -82,6 +83,7 @@ class BatchExecution:
         jobs = [job for index in indexes if (job := self._job(batch, records[index], index)) is not None]
         if not jobs:
             return
+        began = time_ns()
         try:
             outcomes = self._outcomes(jobs)
         except InvalidResult as error:
@@ -94,7 +96,10 @@ class BatchExecution:
                 return
             outcomes = [self._failures.of(error, jobs[0].source, jobs[0].record)]
         self._progress.clear(len(jobs))
+        ended = time_ns()
         for job, outcome in zip(jobs, outcomes, strict=True):
+            if job.index in batch.timed:
+                self._results.ran(job.index, began, ended)
             self._results.add(job.index, outcome)
 
     def _job(self, batch: Batch, record: Record, index: int) -> Job | None:

@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from time import monotonic
+from time import monotonic, time_ns
 from typing import Any, Final
 
 import msgspec
@@ -142,7 +142,8 @@ class AsyncExecution:
             lane, jobs = queue
             job = jobs.popleft()
             self._starts = start = self._starts + 1
-            self._outbox.add(job[0].id, job[2], await self._attempt(slot, job))
+            attempt = self._timed_attempt if job[0].timed else self._attempt
+            self._outbox.add(job[0].id, job[2], await attempt(slot, job))
             if jobs:
                 self._ready.append(queue)
             elif lane is not None:
@@ -156,6 +157,15 @@ class AsyncExecution:
             queue = self._ready.popleft()
         del self._runners[slot]
         self._free.append(slot)
+
+    async def _timed_attempt(self, slot: int, job: Job) -> Outcome:
+        """The same of a batch of which it is told when some of its messages ran."""
+        batch, _, index, _ = job
+        began = time_ns()
+        outcome = await self._attempt(slot, job)
+        if index in batch.timed:
+            self._outbox.ran(batch.id, index, began, time_ns())
+        return outcome
 
     async def _attempt(self, slot: int, job: Job) -> Outcome:
         """Runs one message to its outcome, whatever its code raises."""

@@ -1,10 +1,13 @@
 """Running the messages of a batch through a function that takes one at a time."""
 
-from kafkatrigger.api.frames import Batch, NotRun, Outcome, Work
+from collections.abc import Callable
+from time import time_ns
+
+from kafkatrigger.api.frames import Batch, NotRun, Outcome, Record, Work
 
 from .decode import DECODERS, DecodeError, invalid_message
 from .encode import ResultEncoder, outcome_size
-from .failures import Failures
+from .failures import Failures, Source
 from .function import Message
 from .lanes import Lanes
 from .loading import Accepts, Function
@@ -12,6 +15,7 @@ from .progress import Progress
 from .results import FLUSH_BYTES, ResultStream
 
 NOT_RUN = NotRun()
+Append = Callable[[Outcome], None]
 
 
 class Execution:
@@ -27,24 +31,50 @@ class Execution:
         self._lanes = Lanes(work.ordering)
         self._failures = Failures(work, self._lanes)
         self._encoder = ResultEncoder(work.value_format, work.key_format)
+        self._room = FLUSH_BYTES
+        """Bytes of outcomes until the next flush."""
 
     def run(self, batch: Batch) -> None:
-        """Runs the records in sequence and sends their outcomes.
+        """Runs the records in sequence and sends their outcomes."""
+        append = self._results.begin(batch.id, batch.records).append
+        self._room = FLUSH_BYTES
+        self._lanes.release(batch.sources, batch.released)
+        base = self._progress.begin(batch)
+        if batch.timed:
+            self._run_timed(batch, base, append)
+        else:
+            self._run(batch.sources, batch.records, base, append)
+        self._flush()
 
-        The one hot loop of the runtime: half a million rounds a second. What it uses is local, what seldom happens is
+    def _run_timed(self, batch: Batch, base: int, append: Append) -> None:
+        """Runs each of the messages that the consumer wants to know more of by itself, between two looks at the clock: so
+        the loop below needs none.
+        """
+        records, start = batch.records[:], 0
+        for index in sorted(batch.timed):
+            self._run(batch.sources, records[start:index], base + start, append)
+            outcomes: list[Outcome] = []
+            began = time_ns()
+            self._run(batch.sources, records[index : index + 1], base + index, outcomes.append)
+            self._results.ran(index, began, time_ns())
+            append(outcomes[0])
+            start = index + 1
+            if not batch.records:  # the connection is gone, and the records have been emptied
+                return
+        self._run(batch.sources, records[start:], base + start, append)
+
+    def _run(self, sources: list[Source], records: list[Record], base: int, append: Append) -> None:
+        """The one hot loop of the runtime: half a million rounds a second. What it uses is local, what seldom happens is
         in methods, and nothing that is C is wrapped in Python.
         """
         function, encoder, lanes, failures = self._function, self._encoder, self._lanes, self._failures
         decode_value, decode_key = DECODERS[self._work.value_format], DECODERS[self._work.key_format]
         plain, encode_plain, skip_tombstones = encoder.plain, encoder.plain_value, self._work.skip_tombstones
-        words, held, sources = self._progress.words, lanes.held, batch.sources
-        append = self._results.begin(batch.id, batch.records).append
-        room = FLUSH_BYTES
+        words, held = self._progress.words, lanes.held
+        room = self._room
         outcome: Outcome
-        lanes.release(sources, batch.released)
-        base = self._progress.begin(batch)
 
-        for number, record in enumerate(batch.records, base):
+        for number, record in enumerate(records, base):
             words[0] = number
             source, offset, timestamp, attempt, key, value, headers = record
             topic, partition = sources[source]
@@ -91,7 +121,7 @@ class Execution:
                 self._flush()
                 continue
             append(outcome)
-        self._flush()
+        self._room = room
 
     def clear(self) -> None:
         """Notes that nothing runs, at the end of the connection."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from kafkatrigger.api import frames
-from kafkatrigger.api.frames import Outcome, Results
+from kafkatrigger.api.frames import Outcome, Results, Run
 
 from .encode import outcome_size
 from .results import EARLY_SECONDS, FLUSH_BYTES
@@ -24,6 +24,7 @@ class Outbox:
         self._write = write
         self._loop = asyncio.get_running_loop()
         self._parts: dict[int, tuple[list[int], list[Outcome]]] = {}
+        self._runs: dict[int, list[Run]] = {}
         self._bytes = 0
         self._last = self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -31,6 +32,10 @@ class Outbox:
         self._room.set()
         self.is_full = False
         """The consumer does not read what was sent: nothing more should be started."""
+
+    def ran(self, batch: int, index: int, began: int, ended: int) -> None:
+        """When a message ran, to be told before its outcome."""
+        self._runs.setdefault(batch, []).append((index, began, ended))
 
     def add(self, batch: int, index: int, outcome: Outcome) -> None:
         """Takes the outcome of one message."""
@@ -53,7 +58,11 @@ class Outbox:
             self._timer = None
         parts, self._parts, self._bytes, self._last = self._parts, {}, 0, self._loop.time()
         if parts:
-            results = [Results(batch, indexes[0], outcomes, indexes) for batch, (indexes, outcomes) in parts.items()]
+            runs, self._runs = self._runs, {}
+            results = [
+                Results(batch, indexes[0], outcomes, indexes, runs.get(batch, []))
+                for batch, (indexes, outcomes) in parts.items()
+            ]
             self._write(b"".join(map(frames.encode, results)))
 
     def pause(self) -> None:

@@ -5,7 +5,7 @@ import threading
 from contextlib import suppress
 
 from kafkatrigger.api import frames
-from kafkatrigger.api.frames import Outcome, Record, Results
+from kafkatrigger.api.frames import Outcome, Record, Results, Run
 
 from .encode import outcome_size
 
@@ -27,6 +27,7 @@ class ResultStream:
         self._outcomes: list[Outcome] = []
         self._indexes: list[int] = []
         self._records: list[Record] = []
+        self._runs: list[Run] = []
         self._batch = 0
         self._sent = 0
         self._unsent_bytes = 0
@@ -37,7 +38,7 @@ class ResultStream:
         """The list to append the outcomes of `records` to, in their order."""
         with self._lock:
             self._batch, self._records, self._outcomes, self._sent = batch, records, [], 0
-            self._indexes, self._unsent_bytes = [], 0
+            self._indexes, self._runs, self._unsent_bytes = [], [], 0
             self.batches += 1
             return self._outcomes
 
@@ -50,13 +51,19 @@ class ResultStream:
             self._unsent_bytes = 0
             self.flush()
 
+    def ran(self, index: int, began: int, ended: int) -> None:
+        """When a message ran, to be told before its outcome."""
+        self._runs.append((index, began, ended))
+
     def flush(self) -> None:
         """Sends what was not sent yet."""
         with self._lock:
             part = self._outcomes[self._sent :] if self._sent else self._outcomes[:]
             if part:
                 indexes = self._indexes[self._sent : self._sent + len(part)] or None
-                self._connection.sendall(frames.encode(Results(self._batch, self._sent, part, indexes)))
+                runs = self._runs[:]
+                del self._runs[: len(runs)]
+                self._connection.sendall(frames.encode(Results(self._batch, self._sent, part, indexes, runs)))
                 self._sent += len(part)
 
     def flush_early(self) -> None:

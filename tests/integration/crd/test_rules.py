@@ -90,6 +90,11 @@ RULES = [
     ("spec.replay", {"nonce": "n", "from": -1}, {"nonce": "n", "from": 0}, "write earliest, latest, epoch milliseconds"),
     ("spec.replay", {"nonce": "n", "partitions": {"machine-data": {"01": 5}}}, {"nonce": "n", "partitions": {"machine-data": {"10": 0}}}, "the keys below a topic are partition numbers"),
     ("spec.replay", {"nonce": "n", "partitions": {"other": {"0": 5}}}, {"nonce": "n", "from": "latest", "partitions": {"machine-data": {"0": 5}}}, "replay.partitions names a topic that is no source"),
+    *[
+        ("spec.tracing.endpoint", wrong, "https://c.d:4318/tenants/a", "tracing.endpoint is the address of an OTLP receiver for HTTP")
+        for wrong in ("collector:4318", "grpc://c:4317", "http://user:secret@c", "http://c?token=x", "http://c\n")
+    ],
+    ("spec.tracing.endpoint", "http://c/v1/traces", "http://[fd00::1]:4318/", "tracing.endpoint is the receiver's address without /v1/traces"),
 ]  # fmt: skip
 
 GROUP = "source.groupId cannot change, nor be set or unset"
@@ -116,6 +121,8 @@ SCHEMA = [
     ("spec.replay", {"nonce": "n", "partitions": {"machine-data": {"0": -1}}}, "greater than or equal to 0"),
     ("spec.scaling.replicas", -1, "greater than or equal to 0"),
     ("spec.podTemplate.securityContext", {"runAsUser": 0}, "field not declared in schema"),
+    ("spec.tracing.samplingRatio", 1.01, "less than or equal to 1"),
+    ("spec.tracing.headers", {"authorization": "Bearer x"}, "field not declared in schema"),
     ("spec.podTemplate.hostNetwork", True, "field not declared in schema"),
 ]
 

@@ -4,9 +4,21 @@ from typing import Any
 
 import pytest
 
-from kafkatrigger.api.consumer_config import BreakerPolicy
+from kafkatrigger.api.consumer_config import BreakerPolicy, TracingPolicy
 from kafkatrigger.api.validation import Refused, accept, merged
 from tests.unit.controller.helpers import SPEC, accepted, settings
+
+WRONG_ENDPOINTS = (
+    *(
+        "collector:4318",
+        "grpc://collector:4317",
+        "http://",
+        "http://user:secret@collector",
+        "http://c?token=x",
+        "http://c#x",
+    ),
+    *("http://a b", "http://c:port", "http://c\n", "", "HTTP://c"),
+)
 
 
 def test_maps_are_merged_and_lists_replaced() -> None:
@@ -111,6 +123,26 @@ def test_group_prefix() -> None:
         ({**SPEC, "delivery": {"breaker": {"window": "999ms"}}}, "delivery.breaker.window lies between 1s and 1h"),
         ({**SPEC, "delivery": {"breaker": {"window": "61m"}}}, "delivery.breaker.window lies between 1s and 1h"),
         ({**SPEC, "delivery": {"breaker": {"failureRatio": 1}}}, "delivery.breaker.failureRatio is less than 1"),
+        (
+            {**SPEC, "tracing": {}},
+            "tracing.endpoint is missing: name the OTLP receiver, here or in the chart's defaults",
+        ),
+        ({**SPEC, "tracing": {"samplingRatio": 0.5}}, "tracing.endpoint is missing"),
+        (
+            {**SPEC, "tracing": {"samplingRatio": 1.5}},
+            "spec.tracing.samplingRatio: Input should be less than or equal to 1",
+        ),
+        *[
+            (
+                {**SPEC, "tracing": {"endpoint": wrong}},
+                "spec.tracing.endpoint: tracing.endpoint is the address of an OTLP",
+            )
+            for wrong in WRONG_ENDPOINTS
+        ],
+        (
+            {**SPEC, "tracing": {"endpoint": "http://collector:4318/v1/traces/"}},
+            "tracing.endpoint is the receiver's address without /v1/traces, which is appended: remove that",
+        ),
     ],
 )
 def test_refusals(spec: Any, sentence: str) -> None:
@@ -137,3 +169,18 @@ def test_every_group_has_a_redrive_topic(group: str, topic: str) -> None:
 def test_a_breaker_can_be_switched_off() -> None:
     assert accepted({}).config.breaker == BreakerPolicy(30.0, 100, 10, 0.5)
     assert accepted({"delivery": {"breaker": {"enabled": False}}}).config.breaker is None
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["http://c", "https://c.d-e_f:4318", "http://10.0.0.1:4318/", "http://[fd00::1]:4318/tenants/a%20b/"]
+)
+def test_where_spans_go(endpoint: str) -> None:
+    assert accepted({"tracing": {"endpoint": endpoint}}).config.tracing == TracingPolicy(endpoint.rstrip("/"), 0.01)
+
+
+def test_tracing_is_off_unless_somebody_says_where_to() -> None:
+    given = settings(defaults={"tracing": {"endpoint": "http://c:4318", "samplingRatio": 0.2}})
+    assert accepted({}).config.tracing is None
+    assert accepted({}, given).config.tracing == TracingPolicy("http://c:4318", 0.2)
+    assert accepted({"tracing": {"samplingRatio": 0}}, given).config.tracing == TracingPolicy("http://c:4318", 0.0)
+    assert accepted({"tracing": {"enabled": False}}, given).config.tracing is None

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError
 from msgspec.structs import replace
 
 from kafkatrigger.api.consumer_config import TopicSettings
-from kafkatrigger.api.frames import Batch, Failed, NotRun, Outcome, Record, Results, WorkerExited
+from kafkatrigger.api.frames import Batch, Failed, Headers, NotRun, Outcome, Record, Results, WorkerExited
 from kafkatrigger.consumer.blame import Blame
 from kafkatrigger.consumer.breaker import Breaker
 from kafkatrigger.consumer.chunk import Chunk
@@ -19,6 +19,8 @@ from kafkatrigger.consumer.offsets import BLOCKED, Origin, Parked, Position, lan
 from kafkatrigger.consumer.outcomes import Outcomes
 from kafkatrigger.consumer.output import Output, Plain
 from kafkatrigger.consumer.partition import Partition
+from kafkatrigger.consumer.spans import Span
+from kafkatrigger.consumer.tracing import Tracing
 from tests.simulation.world import config
 
 CONFIG = replace(
@@ -49,20 +51,36 @@ class Outbox:
         return [output.source[1] for output in self.written]
 
 
+class Spans:
+    """Nobody exports them."""
+
+    dropped = 0
+
+    def send(self, spans: list[Span]) -> None:
+        pass
+
+    def look(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
 class World:
-    def __init__(self) -> None:
+    def __init__(self, ratio: float | None = None) -> None:
+        tracing = None if ratio is None else Tracing(ratio, "group", Spans())
         self.partition = Partition("t", 0, 100, Origin("Committed"), start(0))
         self.lanes = Lanes(10_000, 1_000)
-        self.dispatcher = Dispatcher("Key", 100, self.lanes)
+        self.dispatcher = Dispatcher("Key", 100, self.lanes, tracing)
         self.outbox = Outbox()
-        self.outcomes = Outcomes(CONFIG, self.dispatcher, self.lanes, Breaker(None), lambda _: self.outbox)  # type: ignore[arg-type,return-value]
-        self.blame = Blame(CONFIG.retry, self.dispatcher, self.lanes, self.outcomes.lane, self.outcomes.one)
+        self.outcomes = Outcomes(CONFIG, self.dispatcher, self.lanes, Breaker(None), lambda _: self.outbox, tracing)  # type: ignore[arg-type,return-value]
+        self.blame = Blame(CONFIG.retry, self.dispatcher, self.lanes, self.outcomes.lane, self.outcomes.died)
         self.dispatcher.resize(1)
         self.dispatcher.attach(0)
 
     def read(self, *offsets: int, key: bytes | None = b"k") -> None:
         records: list[Record] = [(0, offset, 0, 1, key, b"v", None) for offset in offsets]
-        self.dispatcher.add(Chunk([self.partition], records, len(records)))
+        self.dispatcher.add(Chunk([self.partition], records, len(records), plain=True))
 
     def sent(self) -> list[Batch]:
         self.lanes.tick(1e12)
@@ -189,3 +207,33 @@ def test_a_response_that_its_topic_refuses_is_told(world: World) -> None:
     letter = world.outcomes.refused(world.outbox.written[0], KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
     assert letter is not None
     assert world.failures == [(1, "ResponseRefused", True)]
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.4, 1.0])
+@pytest.mark.parametrize("failing", [None, 20])
+def test_responses_with_a_context_are_written_in_their_place(ratio: float, failing: int | None) -> None:
+    world = World(ratio)
+    world.read(*range(30), key=None)
+    (batch,) = world.sent()
+    world.answer(batch, *[FAILED if offset == failing else b"v" for offset in range(30)])
+    assert world.outbox.offsets == list(range(30))
+    assert len(batch.timed) == 30 * ratio
+    told = {record[1]: record[6] for record in batch.records}
+    assert {index for index, headers in told.items() if headers} == batch.timed
+    for output in world.outbox.written:
+        if output.outcome == "succeeded":
+            assert output.headers == (told[output.source[1]] or [])
+
+
+def test_a_message_that_is_read_with_headers_is_answered_with_its_attempt() -> None:
+    world = World(0.0)
+    own: Headers = [("traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), ("own", b"1")]
+    world.dispatcher.add(
+        Chunk([world.partition], [(0, 1, 0, 1, b"k", b"v", own), (0, 2, 0, 1, b"k", b"v", own[1:])], 9)
+    )
+    (batch,) = world.sent()
+    world.answer(batch, b"1", b"2")
+    told = [dict(record[6] or []).get("traceparent") for record in batch.records]
+    assert [output.headers for output in world.outbox.written] == [[("traceparent", told[0])], []]
+    assert told[1] is None
+    assert world.outbox.written[0].source[6] is own, "what is written of it besides has it as it was"

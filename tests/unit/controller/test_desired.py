@@ -48,6 +48,7 @@ FULL: dict[str, Any] = {
         "volumeMounts": [{"name": "models", "mountPath": "/models", "readOnly": True}],
     },
     "scaling": {"replicas": 3},
+    "tracing": {"endpoint": "http://otel-collector.observability:4318/", "samplingRatio": 0.5},
 }
 
 GIVEN = settings(
@@ -129,10 +130,16 @@ def test_a_changed_spec_is_another_revision(spec: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "spec", [{"suspend": True}, {"scaling": {"replicas": 5}}, {"delivery": {"timeout": "30s", "breaker": {}}}]
+    "spec",
+    [
+        {"suspend": True},
+        {"scaling": {"replicas": 5}},
+        {"delivery": {"timeout": "30s", "breaker": {}}},
+        {"tracing": {"endpoint": "http://c"}},
+    ],
 )
 def test_the_same_revision(spec: dict[str, Any]) -> None:
-    """Nothing that a stop should not outlive: how many pods there are, defaults that are written out."""
+    """Nothing that a stop should not outlive: how many pods there are, defaults that are written out, traces."""
     assert annotations_of(spec)[REVISION] == annotations_of({})[REVISION]
 
 

@@ -133,7 +133,7 @@ def test_reasons_of_dead_letters_are_listed() -> None:
 def test_headers_of_dead_letters_are_listed() -> None:
     record = (0, 7, 0, 1, None, None, None)
     partition = Partition("t", 0, 0, Origin("Committed"), start(0))
-    names = [name for name, _ in dead_letter.headers(partition, record, "", "", "")]
+    names = [name for name, _ in dead_letter.headers(partition, record, "", "", "", b"")]
     listed = re.findall(
         r"`(kafkatrigger\.[a-z.]+|\.[a-z]+)`", OPERATIONS.partition("| header | value |")[2].partition("\n\n")[0]
     )
