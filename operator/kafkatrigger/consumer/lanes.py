@@ -266,7 +266,8 @@ class Lanes:
         self._waiting_for_somebody(lane).discard(lane)
         if lane.state == STOPPED:
             self.foremost.add(lane)
-        lane.tried.pop(lane.stopped_at, None)
+        if decision == "retry":  # with all its attempts
+            lane.tried.pop(lane.stopped_at, None)
         lane.state, lane.decision, lane.waiting = RETRYING, decision, 0
         lane.due = 0.0
         self.consider(lane)

@@ -183,7 +183,7 @@ class Outcomes:
                  partition.name, record[1], failed.reason, failed.error_class, attempt + 1, wait,
                  extra=partition.facts(record[1]))  # fmt: skip
         lane = self.lane(partition, record)
-        self._lanes.put(lane, (*record[:3], attempt + 1, *record[4:]))
+        self._lanes.put(lane, _in_attempt(record, attempt + 1))
         # The attempts used up are committed before the next one, so that no restart forgets them.
         self._lanes.wait(lane, now + wait, partition.commits_sent + 1)
 
@@ -279,20 +279,24 @@ class Outcomes:
         is_decided = lane.decision is not None and record[1] == lane.stopped_at
         if is_decided and lane.records:
             return False
-        record = (*record[:3], 1 + lane.tried.pop(record[1], 0), *record[4:])
+        tried = lane.tried.pop(record[1], 0)
         decision = lane.decision if is_decided else None
         if is_decided:
             lane.decision = None
         if decision in (None, "retry"):
-            return self._lanes.read_again(lane, record)
+            return self._lanes.read_again(lane, _in_attempt(record, 1 + tried))
         lane.spilled = record[1] + 1
         if decision == "skip":
             self.outbox.acknowledged["skipped"] += 1
         else:
             message = "somebody decided so, about a key that was blocked"
             failed = lane.failure or Failed("Blocked", "Blocked", message, True)
-            self.write_dead_letter(lane.partition, record, failed)
+            self.write_dead_letter(lane.partition, _in_attempt(record, max(1, tried)), failed)
         return True
+
+
+def _in_attempt(record: Record, attempt: int) -> Record:
+    return (*record[:3], attempt, *record[4:])
 
 
 class _Frame:
