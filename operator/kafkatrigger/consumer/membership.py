@@ -1,19 +1,20 @@
 """What the coordinator says of the group, asked without waiting: whether it counts this member in, and who else is there."""
 
+import math
 import os
+import subprocess
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 
-from confluent_kafka import ConsumerGroupState, KafkaException
-from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
+import msgspec
 
 from kafkatrigger.api.consumer_config import TRIGGER_UID
 from kafkatrigger.kafka import group_members
+from kafkatrigger.kafka.group_members import Group
 
 ASK_INTERVAL = 3.0
 """Seconds between a change and the question what it made of the group, and between questions while something is wrong."""
-REST_INTERVAL = 60.0
-ASK_TIMEOUT = 10.0
 
 
 def client_id(namespace: str, name: str) -> str:
@@ -24,12 +25,12 @@ def client_id(namespace: str, name: str) -> str:
 class Membership:
     """Members that are not of the trigger get messages that its function never sees.
 
-    Whoever joins and is given partitions takes them from others, so it is noticed by what becomes of the own assignment.
+    Whoever joins and is given partitions takes them from others. So nothing is asked while the own assignment stays as it is.
     """
 
-    def __init__(self, admin: AdminClient, group_id: str, client_id: str) -> None:
-        self._admin, self._group_id, self._client_id = admin, group_id, client_id
-        self._answer: Future[ConsumerGroupDescription] | None = None
+    def __init__(self, inquire: Callable[[], "Future[Group]"], client_id: str) -> None:
+        self._inquire, self._client_id = inquire, client_id
+        self._answer: Future[Group] | None = None
         self._ask_at = time.monotonic() + ASK_INTERVAL  # most are given an assignment before that
         self._changes = 0
         self.is_in = False
@@ -46,18 +47,19 @@ class Membership:
         if self._answer is not None and self._answer.done():
             self._take(self._answer, member_id)
             self._answer = None
-            self._ask_at = now + (REST_INTERVAL if self.is_in and not self.strangers else ASK_INTERVAL)
+            is_well = self.is_in and not self.strangers
+            self._ask_at = min(
+                self._ask_at, math.inf if is_well else now + ASK_INTERVAL
+            )  # a change since then is asked about
         elif self._answer is None and now >= self._ask_at:
-            answers = self._admin.describe_consumer_groups([self._group_id], request_timeout=ASK_TIMEOUT)
-            self._answer = answers[self._group_id]
+            self._ask_at = math.inf
+            self._answer = self._inquire()
 
-    def _take(self, answer: "Future[ConsumerGroupDescription]", member_id: str) -> None:
+    def _take(self, answer: "Future[Group]", member_id: str) -> None:
         try:
             group = answer.result()
-        except KafkaException:  # asked again soon; who was there before is not known to have left
+        except (OSError, subprocess.SubprocessError, msgspec.DecodeError):  # who was there is not known to have left
             self.is_in = False
             return
-        self.is_in = group.state == ConsumerGroupState.STABLE and member_id in {
-            each.member_id for each in group.members
-        }
+        self.is_in = group.is_stable and member_id in {each.member_id for each in group.members}
         self.strangers = group_members.names(each for each in group.members if each.client_id != self._client_id)

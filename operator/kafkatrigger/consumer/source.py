@@ -15,6 +15,7 @@ from kafkatrigger.api.starting_point import LOG_TRUNCATED, TOPIC_RECREATED
 from kafkatrigger.api.topic_pattern import matching
 from kafkatrigger.consumer import offsets, start
 from kafkatrigger.consumer.ahead import Ahead
+from kafkatrigger.consumer.background import in_background
 from kafkatrigger.consumer.commits import Commits, Positions
 from kafkatrigger.consumer.identities import Identities
 from kafkatrigger.consumer.log_changes import LogChanges
@@ -22,7 +23,7 @@ from kafkatrigger.consumer.membership import Membership, client_id
 from kafkatrigger.consumer.offsets import Origin
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.runs import Run, runs
-from kafkatrigger.kafka import client, log_offsets, topics
+from kafkatrigger.kafka import client, group_members, log_offsets, topics
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,9 @@ class Source:
         """It was given an assignment, if an empty one, and did not lose it."""
         self._admin = AdminClient(client.connection(config.bootstrap_servers, config.connection_options))
         self._client_id = client_id(config.namespace, config.name)
-        self._membership = Membership(self._admin, config.group_id, self._client_id)
+        self._membership = Membership(
+            lambda: in_background("membership", lambda: group_members.inquire(config)), self._client_id
+        )
         self._identities = Identities(self._admin)
         self.rebalances = 0
         self.log_changes = LogChanges()

@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, TopicDescription
+from confluent_kafka.admin import TopicDescription
 
 from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.moves import Group
 from kafkatrigger.api.topic_pattern import matching
+from kafkatrigger.kafka.admin import Admin
 from kafkatrigger.kafka.client import connection
 from kafkatrigger.kafka.topics import topic_id
 
@@ -80,7 +81,7 @@ class Finding:
 
 @dataclass
 class _Client:
-    admin: AdminClient
+    admin: Admin
     last_error: list[str]
     users: int = 0
     used: float = field(default_factory=time.monotonic)
@@ -117,7 +118,7 @@ class Brokers:
             return self._match(client, target.pattern) if target.pattern else self._ask(client, target.topics)
 
     @contextmanager
-    def admin(self, servers: tuple[str, ...], namespace: str) -> Iterator[AdminClient]:
+    def admin(self, servers: tuple[str, ...], namespace: str) -> Iterator[Admin]:
         """A shared client for other questions; what it answers is to be waited for with `result`."""
         with self._client(servers, namespace) as client:
             yield client.admin
@@ -231,8 +232,7 @@ def _connect(servers: tuple[str, ...]) -> _Client:
         if error.code() != KafkaError._ALL_BROKERS_DOWN:
             errors[:] = [error.str()]
 
-    settings: dict[str, Any] = {**connection(servers, {}), "error_cb": remember, "log_level": 0}
-    return _Client(AdminClient(settings), errors)
+    return _Client(Admin({**connection(servers, {}), "log_level": 0}, error_cb=remember), errors)
 
 
 def _words(client: _Client, reason: KafkaError) -> str:

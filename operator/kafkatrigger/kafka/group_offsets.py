@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigEntry, ConfigResource, DescribeClusterResult, ResourceType
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import ConfigEntry, ConfigResource, DescribeClusterResult, ResourceType
 
 from kafkatrigger.api.moves import Group
+from kafkatrigger.kafka.admin import Admin
 from kafkatrigger.kafka.brokers import Brokers, where_it_matters
 from kafkatrigger.kafka.log_offsets import Place
 
@@ -46,9 +47,7 @@ def retention(brokers: Brokers, where: Servers) -> float | None:
         return None
 
 
-def committed(
-    admin: AdminClient, group: str, places: Iterable[Place], *, is_stable: bool
-) -> dict[Place, TopicPartition]:
+def committed(admin: Admin, group: str, places: Iterable[Place], *, is_stable: bool) -> dict[Place, TopicPartition]:
     """What the group has committed, with a negative offset where that is nothing; KafkaException.
 
     `is_stable`: offsets in transactions that are not over are no answer.
@@ -56,10 +55,14 @@ def committed(
     asked = [TopicPartition(*place) for place in places]
     if not asked:
         return {}
-    answers = admin.list_consumer_group_offsets(
-        [ConsumerGroupTopicPartitions(group, asked)], require_stable=is_stable, request_timeout=REQUEST_TIMEOUT
-    )
-    found = answers[group].result().topic_partitions
+    # By a consumer, which joins nothing. An admin client that asks a broker which does not coordinate the group any more, or
+    # not yet, ends the process: https://github.com/confluentinc/librdkafka/issues/5040.
+    isolation = "read_committed" if is_stable else "read_uncommitted"
+    consumer = Consumer({**admin.settings, "group.id": group, "isolation.level": isolation})
+    try:
+        found = consumer.committed(asked, timeout=REQUEST_TIMEOUT)
+    finally:
+        consumer.close()
     for each in found:
         if each.error is not None:
             raise KafkaException(each.error)

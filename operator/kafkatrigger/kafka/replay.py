@@ -17,7 +17,7 @@ from confluent_kafka import (
     TopicCollection,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import OffsetSpec
 
 from kafkatrigger.api import commit_metadata
 from kafkatrigger.api.consumer_config import ConsumerConfig
@@ -36,6 +36,7 @@ from kafkatrigger.api.moves import (
 from kafkatrigger.api.start_policy import epoch_milliseconds
 from kafkatrigger.api.topic_pattern import matching
 from kafkatrigger.kafka import group_members, group_offsets, log_offsets
+from kafkatrigger.kafka.admin import Admin
 from kafkatrigger.kafka.brokers import group_of
 from kafkatrigger.kafka.client import connection
 from kafkatrigger.kafka.log_offsets import Place
@@ -72,7 +73,7 @@ class Log(NamedTuple):
     at: int | None = None
 
 
-def answer(admin: AdminClient, errand: Errand) -> Answer:
+def answer(admin: Admin, errand: Errand) -> Answer:
     """Does the errand; what brokers refuse, or do not answer, is an answer as well."""
     try:
         return _answer(admin, errand)
@@ -84,7 +85,7 @@ def answer(admin: AdminClient, errand: Errand) -> Answer:
         return Answer(waiting=f"the brokers do not do it now: {error.args[0].str()}")
 
 
-def _answer(admin: AdminClient, errand: Errand) -> Answer:
+def _answer(admin: Admin, errand: Errand) -> Answer:
     group = errand.group.name
     if isinstance(errand, Check):
         return Answer(moves=plan(admin, group, errand.wish, is_left=False))
@@ -99,7 +100,7 @@ def _answer(admin: AdminClient, errand: Errand) -> Answer:
     return Answer()
 
 
-def plan(admin: AdminClient, group: str, wish: Wish, *, is_left: bool) -> tuple[Move, ...]:
+def plan(admin: Admin, group: str, wish: Wish, *, is_left: bool) -> tuple[Move, ...]:
     """Where the wish moves each partition, in order; ReplayRefusedError where it cannot move every one.
 
     `is_left`: nobody is in the group, so that offsets of transactions that are not over are waited for.
@@ -116,7 +117,7 @@ def plan(admin: AdminClient, group: str, wish: Wish, *, is_left: bool) -> tuple[
     )
 
 
-def _with_topics(admin: AdminClient, wish: Wish) -> Wish:
+def _with_topics(admin: Admin, wish: Wish) -> Wish:
     """What the pattern means now."""
     if not (wish.pattern and wish.start):
         return wish
@@ -158,7 +159,7 @@ def target(place: Place, offset: int | None, start: str, log: Log) -> int:
     return offset
 
 
-def _topics(admin: AdminClient, names: list[str]) -> dict[str, Topic]:
+def _topics(admin: Admin, names: list[str]) -> dict[str, Topic]:
     if not names:
         return {}
     answers = admin.describe_topics(TopicCollection(names), request_timeout=TIMEOUT)
@@ -177,7 +178,7 @@ def _topic(name: str, answered: "Future[Any]") -> Topic:
     return Topic(frozenset(each.id for each in found.partitions), topic_id(found).hex())
 
 
-def _logs(admin: AdminClient, places: Collection[Place], start: str) -> dict[Place, Log]:
+def _logs(admin: Admin, places: Collection[Place], start: str) -> dict[Place, Log]:
     ranges = log_offsets.ranges(admin, places, TIMEOUT)
     ats: dict[Place, int] = {}
     if start not in ("", "earliest", "latest"):
@@ -195,7 +196,7 @@ def _parked(at: TopicPartition) -> tuple[int, ...]:
     return tuple(sorted(at.offset + distance for _, distance, *_ in found.parked)) if found else ()
 
 
-def _refuse_while_inhabited(admin: AdminClient, group: str) -> None:
+def _refuse_while_inhabited(admin: Admin, group: str) -> None:
     found = admin.describe_consumer_groups([group], request_timeout=TIMEOUT)[group].result()
     if found.state not in (ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD):
         who = group_members.names(found.members)
@@ -205,7 +206,7 @@ def _refuse_while_inhabited(admin: AdminClient, group: str) -> None:
         )
 
 
-def _alter(admin: AdminClient, group: str, errand: Apply) -> None:
+def _alter(admin: Admin, group: str, errand: Apply) -> None:
     _refuse_another_log(_topics(admin, sorted({move.topic for move in errand.moves})), errand.moves)
     wanted = [
         TopicPartition(move.topic, move.partition, move.start, commit_metadata.dump(metadata(errand.reason, move)))
@@ -226,7 +227,7 @@ def _refuse_another_log(topics: Mapping[str, Topic], moves: Iterable[Move]) -> N
         )
 
 
-def _followed(admin: AdminClient, group: str, moves: tuple[Move, ...]) -> tuple[Move, ...]:
+def _followed(admin: Admin, group: str, moves: tuple[Move, ...]) -> tuple[Move, ...]:
     """Where the group is now; the log may have become shorter than it was."""
     places = [(move.topic, move.partition) for move in moves]
     ends = log_offsets.ask(admin, dict.fromkeys(places, OffsetSpec.latest()), TIMEOUT)
@@ -239,7 +240,7 @@ def _followed(admin: AdminClient, group: str, moves: tuple[Move, ...]) -> tuple[
 
 def previewed(config: ConsumerConfig, wish: Wish) -> Answer:
     """Where the wish would move each partition of the trigger with this configuration."""
-    admin = AdminClient({**connection(config.bootstrap_servers, config.connection_options), "log_level": 0})
+    admin = Admin({**connection(config.bootstrap_servers, config.connection_options), "log_level": 0})
     everything = msgspec.structs.replace(wish, topics=tuple(config.topics), pattern=config.topic_pattern)
     return answer(admin, Check(group_of(config), everything))
 

@@ -119,7 +119,10 @@ def test_more_blocked_keys_than_a_commit_can_name_stop_their_partition_alone(
     topics.produce(source, numbered(200), partition=1)
     unbroken = {"breaker": {"enabled": False}}
     with Pod(_blocking(broker, source, delivery=unbroken)) as pod:
-        pod.wait(lambda now: "have stopped" in now.blocked_message)
+        said = pod.wait(lambda now: now.reason == pod_status.PARTITION_STOPPED)
+        assert not said.ready
+        assert f"{source}-0 has so many blocked keys" in said.message
+        assert f"{source}-1" not in said.message
         topics.produce(source, numbered(200, start=200), partition=0)
         topics.read(f"{source}.out", 200)
 

@@ -39,7 +39,7 @@ def test_a_failed_message_is_found_in_the_log_and_in_the_status(
             assert (line["topic"], line["partition"], line["offset"]) == (source, 0, 0)
         assert not lines(pod, "gets a batch")
         level.write_text("debug")
-        until(lambda: len(lines(pod, "the log level is DEBUG")) >= 3, 20, "consumer, supervisor and worker at debug")
+        until(lambda: len(lines(pod, "the log level is DEBUG")) >= 4, 20, "consumer, supervisor and workers at debug")
         topics.produce(source, [(b"k", action("echo", n=1))])
         topics.read(f"{source}.out", 1)
         assert lines(pod, "gets a batch")

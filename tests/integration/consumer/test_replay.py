@@ -1,10 +1,10 @@
 """What the operator commits for a replay is where consumers start, with nothing of what was known before."""
 
 import pytest
-from confluent_kafka.admin import AdminClient
 
 from kafkatrigger.api.moves import Answer, Apply, Check, Errand, Follow, Group, Resolve, Wish
 from kafkatrigger.kafka import replay
+from kafkatrigger.kafka.admin import Admin
 from kafkatrigger.kafka.brokers import group_of
 from tests.cluster.broker import HostBroker
 from tests.integration.consumer.triggers import action, numbered, numbers, spec
@@ -14,7 +14,7 @@ from tests.support.waiting import until
 
 
 def answered(broker: HostBroker, errand: Errand) -> Answer:
-    return replay.answer(AdminClient({"bootstrap.servers": broker.bootstrap}), errand)
+    return replay.answer(Admin({"bootstrap.servers": broker.bootstrap}), errand)
 
 
 def a_group(broker: HostBroker, source: str) -> Group:

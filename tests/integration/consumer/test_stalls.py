@@ -4,15 +4,14 @@ import os
 import signal
 from pathlib import Path
 
-from kafkatrigger.api.pod_status import PARTITION_STOPPED, STALLED
-from kafkatrigger.consumer import engine, lanes
+from kafkatrigger.api.pod_status import STALLED
+from kafkatrigger.consumer import engine
 from kafkatrigger.consumer.stall import STALL_SECONDS
 from tests.cluster.broker import HostBroker
-from tests.integration.consumer.triggers import action, numbered, numbers, spec, wait_committed
+from tests.integration.consumer.triggers import numbered, numbers, spec, wait_committed
 from tests.support.pipeline import Pod
 from tests.support.topics import Topics
 from tests.support.traffic import Traffic
-from tests.support.waiting import until
 
 QUICK = {"timeout": "1s", "retry": {"attempts": 1}}
 PATIENCE = 10.0
@@ -59,26 +58,3 @@ def test_a_worker_that_hangs_between_two_messages_is_ended(broker: HostBroker, t
         pod.stop()
     answers = topics.read_all(f"{source}.out")
     assert sorted(numbers(answers)) == list(range(30))
-
-
-def test_a_partition_that_has_no_room_for_blocked_keys_stands_still_and_says_so(
-    broker: HostBroker, topics: Topics
-) -> None:
-    source = topics.create(1)
-    count = lanes.MOST_PARKED + 80
-    delivery = {**QUICK, "onFailure": "Block", "breaker": {"enabled": False}}
-    with Pod(spec(broker, source, delivery=delivery)) as pod:
-        pod.wait_ready()
-        topics.produce(source, [(b"k%d" % n, action("raise", n=n)) for n in range(count)])
-        said = pod.wait(lambda now: now.reason == PARTITION_STOPPED, 30, PARTITION_STOPPED)
-        assert not said.ready
-        assert f"{source}-0" in said.message
-        assert "kafkatrigger blocked" in said.message
-        topics.produce(source, numbered(10, start=count))
-        assert pod.resolve("skip", *pod.blocked()) > lanes.MOST_PARKED
-        pod.wait_ready()
-        until(
-            lambda: pod.resolve("skip", *pod.blocked()) == 0 and not pod.status_now().partitions[0].lag, 60, "the end"
-        )
-        pod.stop()
-    assert sorted(numbers(topics.read_all(f"{source}.out"))) == list(range(count, count + 10))
