@@ -217,7 +217,7 @@ class Checkpointer:
 
 def has_checkpoint(trigger: Trigger) -> bool:
     """Whether there was one when the status was last written."""
-    return "partitionTimestamps" in trigger.status
+    return bool({"partitionTimestamps", "replay"} & trigger.status.keys())  # a replay has committed offsets, too
 
 
 def _differing(trigger: Trigger, before: Stored, wanted: Stored) -> list[Manifest]:

@@ -268,6 +268,15 @@ def test_lag_is_written_when_ready_changes() -> None:
     assert status(told(None, accepted=no("GroupInUse", "m")), before, NOW)["lag"] == 3
 
 
+@pytest.mark.parametrize("timestamps", [{}, {"machine-data": {}}])
+def test_timestamps_that_are_gone_are_left_out(timestamps: dict[str, dict[str, int]]) -> None:
+    """The API server refuses an apply that empties a map, and a replay would wait for ever."""
+    before = status(told(3, remembered=Remembered({"machine-data": {"0": 5}}, 9)), {}, NOW)
+    after = status(told(3, remembered=Remembered(timestamps, 9)), before, NOW)
+    assert "partitionTimestamps" not in after
+    assert not same(after, before)
+
+
 def test_lag_is_written_as_soon_as_it_is_known() -> None:
     """A pod that has just become ready has said nothing yet."""
     first = status(told(None), {}, NOW)
