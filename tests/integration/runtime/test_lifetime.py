@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -23,6 +24,7 @@ def test_a_worker_that_is_idle_is_kept_for_the_same_work(runtime: Runtime) -> No
     control, data = runtime.start_session("obedient")
     pids = runtime.worker_pids()
     data.close()
+    time.sleep(1)  # the worker tells the supervisor, and nobody else, that it is idle
     control.close()
     until(lambda: "the consumer closed" in runtime.log.read_text(), what="the end of the session")
     _, data = runtime.start_session("obedient")
