@@ -19,7 +19,8 @@ def test_a_trigger_is_looked_at_closely_and_nothing_of_it_is_replaced(namespace:
     (pod,) = trigger.pods()
     assert not debug_lines(trigger, "consumer")
     trigger.kubectl("annotate", trigger.resource, f"{LEVEL}=DEBUG")
-    until(lambda: all("the log level is DEBUG" in log(trigger, each) for each in CONTAINERS), 60, "the level")
+    # In every process: the consumer, the runtime and its worker.
+    until(lambda: sum(log(trigger, each).count("the log level is DEBUG") for each in CONTAINERS) == 3, 60, "the level")
     namespace.topics.produce(trigger.source, [(b"k", BAD)])
     trigger.letters(1)
     until(lambda: any("gets a batch" in line for line in debug_lines(trigger, "consumer")), 30, "the batch")
