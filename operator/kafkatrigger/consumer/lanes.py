@@ -266,8 +266,7 @@ class Lanes:
         self._waiting_for_somebody(lane).discard(lane)
         if lane.state == STOPPED:
             self.foremost.add(lane)
-        if decision == "retry":  # with all its attempts
-            lane.tried.pop(lane.stopped_at, None)
+        lane.tried.pop(lane.stopped_at, None)
         lane.state, lane.decision, lane.waiting = RETRYING, decision, 0
         lane.due = 0.0
         self.consider(lane)
