@@ -46,6 +46,12 @@ _DEFAULTS = {
     "broker.heartbeat.interval.ms": "500",
 }
 
+STRICT = {
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "allow.everyone.if.no.acl.found": "true",
+}
+"""Properties of a broker that asks who may do what."""
+
 _REPLICATED = {
     "default.replication.factor": "3",
     "min.insync.replicas": "2",

@@ -11,12 +11,6 @@ from tests.support.release import IMAGE, Release
 from tests.support.triggers import BROKERS, Namespace, Trigger
 from tests.support.waiting import until
 
-QUOTA = {
-    "apiVersion": "v1",
-    "kind": "ResourceQuota",
-    "metadata": {"name": "nothing"},
-    "spec": {"hard": {"pods": "0"}},
-}
 KAFKA_HERE = {
     "apiVersion": "v1",
     "kind": "Service",
@@ -80,11 +74,10 @@ def test_an_image_that_cannot_be_pulled(namespace: Namespace) -> None:
 
 
 def test_a_quota_that_forbids_pods(namespace: Namespace) -> None:
-    namespace.apply(QUOTA)
-    until(lambda: "pods" in namespace.kubectl("get", "quota", "nothing", "--output=jsonpath={.status.hard}"), 20)
+    namespace.forbid_pods()
     trigger = namespace.trigger()
     trigger.wait("Deployed", "False", "QuotaExceeded", "exceeded quota: nothing")
-    namespace.kubectl("delete", "quota", "nothing")
+    namespace.allow_pods()
     _works(trigger)
 
 

@@ -4,16 +4,16 @@ was not True while messages stood still.
 
 import re
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 import pytest
-from confluent_kafka import Consumer
 
+from tests.cluster.broker import STRICT
 from tests.cluster.provider import Provider
+from tests.support import strangers
 from tests.support.commands import kafkatrigger
 from tests.support.docs import ROOT
 from tests.support.kubernetes import Body
@@ -26,12 +26,6 @@ Cause = Callable[[Scene], AbstractContextManager[None]]
 
 CALM = 40.0
 """Seconds that a trigger is watched which nothing is wrong with: longer than any stall is untold."""
-QUOTA = {
-    "apiVersion": "v1",
-    "kind": "ResourceQuota",
-    "metadata": {"name": "nothing"},
-    "spec": {"hard": {"pods": "0"}},
-}
 
 
 @dataclass(frozen=True)
@@ -107,8 +101,7 @@ def _source_is_deleted(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def _response_topic_refuses(scene: Scene) -> Iterator[None]:
-    authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
-    scene.own_broker(**{"authorizer.class.name": authorizer, "allow.everyone.if.no.acl.found": "true"})
+    scene.own_broker(STRICT)
     trigger = scene.start()
     scene.namespace.topics.forbid_writing(trigger.responses)
     yield
@@ -118,23 +111,8 @@ def _response_topic_refuses(scene: Scene) -> Iterator[None]:
 @contextmanager
 def _somebody_joins(scene: Scene) -> Iterator[None]:
     trigger = scene.start()
-    done = threading.Event()
-    thread = threading.Thread(target=_consume, args=(scene.namespace.bootstrap, trigger.group, trigger.source, done))
-    thread.start()
-    try:
+    with strangers.member(scene.namespace.bootstrap, trigger.group, trigger.source):
         yield
-    finally:
-        done.set()
-        thread.join()
-
-
-def _consume(bootstrap: str, group: str, topic: str, done: threading.Event) -> None:
-    settings = {"bootstrap.servers": bootstrap, "group.id": group, "group.protocol": "consumer"}
-    consumer = Consumer({**settings, "client.id": "stranger", "enable.auto.commit": False})
-    consumer.subscribe([topic])
-    while not done.is_set():
-        consumer.consume(100, 0.1)
-    consumer.close()
 
 
 @contextmanager
@@ -183,11 +161,10 @@ def _secret_is_missing(scene: Scene) -> Iterator[None]:
 
 @contextmanager
 def _quota_is_used_up(scene: Scene) -> Iterator[None]:
-    scene.namespace.apply(QUOTA)
-    until(lambda: "pods" in scene.namespace.kubectl("get", "quota", "nothing", "--output=jsonpath={.status.hard}"), 20)
+    scene.namespace.forbid_pods()
     scene.apply()
     yield
-    scene.namespace.kubectl("delete", "quota", "nothing")
+    scene.namespace.allow_pods()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from itertools import pairwise
 from types import TracebackType
@@ -55,9 +56,9 @@ class Scene:
 
     # What happens
 
-    def own_broker(self, **properties: str) -> HostBroker:
+    def own_broker(self, properties: Mapping[str, str] | None = None) -> HostBroker:
         """Brokers that nobody else has, which may be harmed. Comes before the trigger."""
-        broker = self._stack.enter_context(HostBroker(properties, host=self._cluster.host_address))
+        broker = self._stack.enter_context(HostBroker(properties or {}, host=self._cluster.host_address))
         self.namespace = Namespace(self.namespace.name, broker.bootstrap, self._release)
         self._servers = {"kafka": {"bootstrapServers": [broker.bootstrap]}}
         return broker

@@ -25,6 +25,13 @@ BROKERS = "kafka.kafka.svc:9092"
 """As pods reach them."""
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
 
+_NO_PODS = {
+    "apiVersion": "v1",
+    "kind": "ResourceQuota",
+    "metadata": {"name": "nothing"},
+    "spec": {"hard": {"pods": "0"}},
+}
+
 
 class Namespace:
     """A namespace of a team that uses the operator, and the team's topics, whose names begin with the namespace's."""
@@ -78,6 +85,15 @@ class Namespace:
             **spec,
         }
         return Trigger(self, name, whole)
+
+    def forbid_pods(self) -> None:
+        """By a quota, which counts when this returns."""
+        self.apply(_NO_PODS)
+        until(lambda: "pods" in self.kubectl("get", "quota", "nothing", "--output=jsonpath={.status.hard}"), 20)
+
+    def allow_pods(self) -> None:
+        """The opposite."""
+        self.kubectl("delete", "quota", "nothing")
 
     def refuses_pods(self) -> bool:
         """Whether the API server would refuse a pod that the namespace's standard allows."""

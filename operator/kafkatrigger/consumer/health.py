@@ -16,7 +16,6 @@ log = logging.getLogger(__name__)
 TICK_LIMIT = 60.0
 """Seconds without a tick after which the process is taken for hung. Broker reachability never ends a pod."""
 
-
 SILENCE_LIMIT = 20.0
 """Seconds without a tick after which the pod is not ready. What the loop said last says nothing of now."""
 

@@ -47,10 +47,8 @@ class Membership:
         if self._answer is not None and self._answer.done():
             self._take(self._answer, member_id)
             self._answer = None
-            is_well = self.is_in and not self.strangers
-            self._ask_at = min(
-                self._ask_at, math.inf if is_well else now + ASK_INTERVAL
-            )  # a change since then is asked about
+            again = math.inf if self.is_in and not self.strangers else now + ASK_INTERVAL
+            self._ask_at = min(self._ask_at, again)  # of a change that came after the question another one is due
         elif self._answer is None and now >= self._ask_at:
             self._ask_at = math.inf
             self._answer = self._inquire()

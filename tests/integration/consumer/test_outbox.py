@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, Message, Producer
 from kafkatrigger.consumer.offsets import Origin, start
 from kafkatrigger.consumer.output import Output
 from kafkatrigger.consumer.partition import Partition
-from tests.cluster.broker import HostBroker
+from tests.cluster.broker import STRICT, HostBroker
 from tests.support.delivery import Delivery, config
 from tests.support.topics import Topics
 
@@ -166,9 +166,7 @@ def test_a_topic_that_is_deleted_while_it_is_written_to_loses_nothing_that_was_n
 @pytest.fixture(scope="module")
 def strict_broker() -> Iterator[HostBroker]:
     """A broker that asks who may do what."""
-    authorizer = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
-    properties = {"authorizer.class.name": authorizer, "allow.everyone.if.no.acl.found": "true"}
-    with HostBroker(properties=properties) as running:
+    with HostBroker(properties=STRICT) as running:
         yield running
 
 

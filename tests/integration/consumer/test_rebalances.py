@@ -1,15 +1,12 @@
 """Partitions that change their owner while messages run, wait for a retry, or are blocked."""
 
-import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from kafkatrigger.api.configure import consumer_config
@@ -19,10 +16,9 @@ from kafkatrigger.api.start_policy import StartPolicy
 from kafkatrigger.consumer import membership
 from kafkatrigger.consumer.source import Source
 from kafkatrigger.consumer.start import Policy
-from kafkatrigger.kafka import client
 from tests.cluster.broker import HostBroker
 from tests.integration.consumer.triggers import action, by_key, numbers, spec, wait_committed
-from tests.support import runs
+from tests.support import runs, strangers
 from tests.support.pipeline import Pod
 from tests.support.topics import Topics
 from tests.support.waiting import until
@@ -204,7 +200,11 @@ def test_a_member_of_somebody_else_is_named(broker: HostBroker, topics: Topics, 
     with Pod(trigger) as pod:
         pod.wait_ready()
         for uid, name in (("", "stranger"), (uuid.uuid4().hex, f"kafkatrigger.tests.g.{source}.")):
-            with _member(broker, source, protocol, name) if not uid else Pod(trigger, uid=uid):
+            with (
+                strangers.member(broker.bootstrap, f"g.{source}", source, name, protocol)
+                if not uid
+                else Pod(trigger, uid=uid)
+            ):
                 said = pod.wait(lambda now: now.reason == GROUP_SHARED, 30, "GroupShared")
                 assert not said.ready
                 assert name in said.message
@@ -214,28 +214,6 @@ def test_a_member_of_somebody_else_is_named(broker: HostBroker, topics: Topics, 
             second.wait(lambda now: len(now.partitions) == 2)
             time.sleep(2 * membership.ASK_INTERVAL)
             assert pod.status and pod.status.ready, "a pod of the same trigger is no stranger"
-
-
-@contextmanager
-def _member(broker: HostBroker, source: str, protocol: str, client_id: str) -> Iterator[None]:
-    """Somebody's consumer, which takes partitions and lets go of them at its end."""
-    settings = {"bootstrap.servers": broker.bootstrap, "client.id": client_id, "group.id": f"g.{source}"}
-    consumer = Consumer({**client.group_protocol(protocol), **settings, "enable.auto.commit": False})
-    consumer.subscribe([source])
-    done = threading.Event()
-
-    def poll() -> None:
-        while not done.is_set():
-            consumer.consume(100, 0.1)
-
-    thread = threading.Thread(target=poll)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-        consumer.close()
 
 
 def _is_assigned(broker: HostBroker, group: str) -> bool:

@@ -24,11 +24,17 @@ def operator(
 
 
 @pytest.fixture
-def world(api: Api, namespace: str, operator: OperatorProcess) -> Iterator[World]:
-    """The test's namespace, served by the operator; its triggers are removed at the end."""
+def unserved(api: Api, namespace: str) -> Iterator[World]:
+    """The test's namespace, for operators of its own; its triggers are removed at the end."""
     here = World(api, namespace)
     yield here
     here.remove_triggers()
+
+
+@pytest.fixture
+def world(operator: OperatorProcess, unserved: World) -> World:
+    """The test's namespace, served by the operator."""
+    return unserved
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tests.integration.controller.test_checkpoints import TIME, speaker, wait_of
 from tests.integration.controller.test_conditions import consuming
 from tests.integration.controller.test_objects import COLLECTIONS, ROUND, settled
 from tests.integration.controller.world import World
-from tests.support.kubernetes import CONFIG_MAPS, TRIGGERS, Api
+from tests.support.kubernetes import CONFIG_MAPS, TRIGGERS
 from tests.support.topics import Topics
 
 Served = Callable[[str], AbstractContextManager[None]]
@@ -27,10 +27,8 @@ Served = Callable[[str], AbstractContextManager[None]]
 
 
 @pytest.fixture
-def world(api: Api, namespace: str) -> Iterator[World]:
-    here = World(api, namespace)
-    yield here
-    here.remove_triggers()
+def world(unserved: World) -> World:
+    return unserved
 
 
 @pytest.fixture

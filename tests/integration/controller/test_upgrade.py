@@ -15,7 +15,7 @@ from tests.integration.controller.operator_process import running_operator
 from tests.integration.controller.test_objects import ROUND, settled
 from tests.integration.controller.world import World
 from tests.support.chart import CHART, helm, only, rendered
-from tests.support.kubernetes import DEPLOYMENTS, Api, Body
+from tests.support.kubernetes import DEPLOYMENTS, Body
 from tests.support.waiting import until
 
 Values = dict[str, Any]
@@ -33,10 +33,8 @@ OWN_IMAGE = {"runtime": {"image": "example.com/theirs:1"}}
 
 
 @pytest.fixture
-def world(api: Api, namespace: str) -> Iterator[World]:
-    here = World(api, namespace)
-    yield here
-    here.remove_triggers()
+def world(unserved: World) -> World:
+    return unserved
 
 
 @pytest.fixture
