@@ -216,8 +216,8 @@ class Checkpointer:
 
 
 def has_checkpoint(trigger: Trigger) -> bool:
-    """Whether there was one when the status was last written."""
-    return bool({"partitionTimestamps", "replay"} & trigger.status.keys())  # a replay has committed offsets, too
+    """Whether there was one when the status was last written: it tells its times, but of one that a replay moved."""
+    return bool({"partitionTimestamps", "replay"} & trigger.status.keys())
 
 
 def _differing(trigger: Trigger, before: Stored, wanted: Stored) -> list[Manifest]:

@@ -17,7 +17,6 @@ PAUSE = 30.0
 REASON = "ObjectContested"
 """Of the condition Warning."""
 
-
 Times = tuple[float, ...]
 """When one object was put back: seconds of a monotonic clock, the latest BURST of them."""
 
@@ -41,7 +40,7 @@ def warning(objects: Sequence[str], namespace: str) -> Verdict:
     """What to say of contested objects, each as `Kind name`."""
     kind, _, name = objects[0].partition(" ")
     return yes(
-        "ObjectContested",
+        REASON,
         f"somebody else changes {', '.join(objects)} again and again, so it is put back every {PAUSE:.0f} s only. See who "
         f"does it with `kubectl get {kind.lower()} {name} --namespace {namespace} --show-managed-fields --output yaml`, "
         "and have it leave what the operator sets alone; an autoscaler scales the trigger, not its Deployment",

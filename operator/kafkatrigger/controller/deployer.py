@@ -27,7 +27,7 @@ class Applied(NamedTuple):
     wanted: str = ""
     """Digest of the manifest; empty before the first time."""
     fingerprint: object = None
-    mends: tuple[float, ...] = ()
+    mends: contest.Times = ()
     """When it was put back."""
 
 
