@@ -65,6 +65,16 @@ def returned(tree: ast.Module, name: str) -> set[str]:
     return {word for value in returns if value is not None for word in words(value)}
 
 
+def constant(tree: ast.Module, name: str) -> set[str]:
+    """The one-word text that a constant of the module is."""
+    assigned = (each for each in tree.body if isinstance(each, ast.Assign))
+    return {word for each in assigned if assigned_names(each) == {name} for word in words(each.value)}
+
+
+def assigned_names(assignment: ast.Assign) -> set[str]:
+    return {target.id for target in assignment.targets if isinstance(target, ast.Name)}
+
+
 def of_verdicts() -> set[str]:
     """The operator's own: first arguments of what makes a verdict."""
     found: set[str] = set()
@@ -74,6 +84,8 @@ def of_verdicts() -> set[str]:
             found |= words(reason)
             if isinstance(reason, ast.Call) and isinstance(reason.func, ast.Name):
                 found |= returned(tree, reason.func.id)
+            if isinstance(reason, ast.Name):
+                found |= constant(tree, reason.id)
     return found
 
 
@@ -109,7 +121,7 @@ def of_failures() -> set[str]:
 @pytest.mark.parametrize(
     ("collected", "expected"),
     [
-        (of_verdicts, {"Accepted", "GroupInUse", "ScaledToZero", "NameTaken"}),
+        (of_verdicts, {"Accepted", "GroupInUse", "ScaledToZero", "NameTaken", "ObjectContested"}),
         (of_pods, {"JoiningGroup", "RuntimeTooNew", "UnknownSession", "RuntimeNotConnected"}),
         (of_events, {"Ready", "NotReady", "Resumed"}),
     ],
