@@ -46,6 +46,8 @@ class Broker:
         """The share of requests that fail."""
         self.pending: dict[Producer, set[Place]] = {}
         """Offsets of open transactions: nobody can read what is committed meanwhile."""
+        self.latest: dict[str | None, Producer] = {}
+        """Of each transactional id: the others are fenced."""
         self.refusing: dict[str, float] = {}
         """Topics that take no writes, and until when."""
 
@@ -426,6 +428,7 @@ class Producer:
 
     def init_transactions(self, timeout: float) -> None:  # noqa: ARG002
         self._port()
+        self._broker.latest[self.id] = self
         for other in [other for other in self._broker.pending if other.id == self.id]:
             other._forget()
         if self._broker.fails():
@@ -436,13 +439,18 @@ class Producer:
         self._written, self._offsets, self._is_doomed = [], [], False
 
     def send_offsets_to_transaction(self, offsets: list[TopicPartition], of: Generation, timeout: float) -> None:  # noqa: ARG002
-        self._port()
+        self._check_epoch()
         if self._broker.fails():
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "", False, True))
         if not self._is_owner(of, offsets) or self._broker.fails(0.5):
             raise KafkaException(KafkaError(KafkaError.ILLEGAL_GENERATION, "", False, False, True))
-        self._offsets = offsets
+        self._offsets = list(offsets)
         self._broker.pending[self] = {(each.topic, each.partition) for each in offsets}
+
+    def _check_epoch(self) -> None:
+        self._port()
+        if self._broker.latest[self.id] is not self:
+            raise KafkaException(KafkaError(KafkaError._FENCED, "", True))
 
     def _is_owner(self, of: Generation, offsets: list[TopicPartition]) -> bool:
         member, generation = of
@@ -451,7 +459,7 @@ class Producer:
         )
 
     def commit_transaction(self, timeout: float) -> None:  # noqa: ARG002
-        self._port()
+        self._check_epoch()
         self._send(len(self._queue))
         if self._is_doomed or self._broker.fails(0.5):
             raise KafkaException(KafkaError(KafkaError._FAIL, "", False, False, True))

@@ -50,6 +50,8 @@ from tests.simulation.clock import Clock
 from tests.simulation.history import LARGE, BrokenPromiseError, History
 from tests.simulation.runtime import Runtime
 
+OVERRUN = 1.0
+"""Seconds that the end of a transaction may take."""
 REST = 300.0
 """Seconds of simulated time in which everything has to come to rest once the trouble is over."""
 
@@ -261,6 +263,7 @@ class World:
                 mock.patch.object(Lane, "__hash__", lambda lane: hash(lane.id)),
                 mock.patch.object(Partition, "__hash__", lambda partition: partition.number),
                 mock.patch.object(transaction, "in_background", self._in_background),
+                mock.patch.object(transaction, "OVERRUN", OVERRUN),
                 mock.patch.object(transaction, "wait", lambda calls, seconds: clock.wait(seconds, calls[0].done)),
                 mock.patch.object(dispatcher, "hash", _stable_hash, create=True),
                 mock.patch.object(source, "Consumer", lambda settings: self._current.connect(settings)),
@@ -284,8 +287,10 @@ class World:
     def _producer(self, settings: dict[str, Any]) -> Producer:
         return Producer(self.broker, self._current.port, settings)
 
-    def _in_background(self, name: str, call: Callable[[], object]) -> "Future[None]":  # noqa: ARG002
-        """What the engine has done beside its loop happens a little later, if its process lives then."""
+    def _in_background(self, name: str, call: Callable[[], object]) -> "Future[None]":
+        """What the engine has done beside its loop happens a little later, or after everybody has given it up, if its process
+        lives then.
+        """
         pod, answer = self._current, Future[None]()
 
         def run() -> None:
@@ -301,7 +306,8 @@ class World:
             finally:
                 pod.killed_at = killed_at
 
-        self.clock.schedule(self.rng.choice([0.0, 0.001, 0.01, 0.05]), run)
+        hangs = name == "commit" and self.broker.fails(0.5)
+        self.clock.schedule(2 * OVERRUN if hangs else self.rng.choice([0.0, 0.001, 0.01, 0.05]), run)
         return answer
 
     # What happens

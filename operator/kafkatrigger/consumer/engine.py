@@ -40,7 +40,7 @@ from kafkatrigger.consumer.runtime_link import (
     WorkerGone,
 )
 from kafkatrigger.consumer.source import Source
-from kafkatrigger.consumer.stall import STALL_SECONDS, Stall
+from kafkatrigger.consumer.stall import STALL_SECONDS, Flow
 from kafkatrigger.consumer.stopping import Stopping
 from kafkatrigger.kafka import topics
 
@@ -107,7 +107,7 @@ class Engine:
         self._blame = Blame(config.retry, self._dispatcher, self._lanes, self._outcomes.lane, self._outcomes.died)
         self._commit_seconds = Histogram()
         health.measures = Measures(self._dispatcher.execution, self._outbox.latency, self._commit_seconds)
-        self._stall = Stall(config.timeout)
+        self._flow = Flow(config.timeout)
         self._is_stalled = False
         self._rereader = ports.rereader(self._lanes, self._outcomes.read_again)
         self._link = ports.link
@@ -434,8 +434,10 @@ class Engine:
         attempts = self._outcomes.attempts
         # To read on is progress only where there was nothing else to do, to succeed only when that is acknowledged.
         read = 0 if is_busy else sum(each.end for each in ends)
-        progress = self._outbox.acknowledged.total(), attempts.total() - attempts["succeeded"], read
-        self._is_stalled = self._stall.look(now, progress, waits and not self._breaker.open, in_flight > 0)
+        progress = attempts.total() - attempts["succeeded"], read
+        waits = waits and not self._breaker.open
+        acknowledged, answered = self._outbox.acknowledged.total(), self._outbox.unacknowledged > 0
+        self._is_stalled = self._flow.look(now, acknowledged, progress, waits, in_flight > 0, answered)
 
     def _end_silent(self, now: float) -> None:
         """Their messages run again, and none of them is to blame. While the runtime hangs as a whole nobody hears of it."""

@@ -107,7 +107,7 @@ class ExactlyOnce(Outbox):
             if not self._groups and (is_done or not self._is_group):
                 return is_done
             remaining = deadline - time.monotonic()
-            if remaining < 0 or not (is_done or self._transaction.wait(remaining)):
+            if remaining <= 0 or not (is_done or self._transaction.wait(remaining)):
                 return False
 
     def commit_last(

@@ -4,6 +4,21 @@ STALL_SECONDS = 15.0
 """Without a message that becomes terminal, while something waits."""
 
 
+class Flow:
+    """The two halves of a message's way: until it is answered, and until its answer is acknowledged."""
+
+    def __init__(self, timeout: float) -> None:
+        self._work = Stall(timeout)
+        self._answers = Stall(0.0)  # they wait for brokers, and for no function that may take its time
+
+    def look(self, now: float, acknowledged: int, progress: object, waits: bool, runs: bool, answered: bool) -> bool:
+        """Whether either half stands still: `acknowledged` counts what has come to its end, `answered` says whether
+        anything is on the second half; the rest as in Stall.
+        """
+        stands = self._work.look(now, (acknowledged, progress), waits, runs)
+        return self._answers.look(now, acknowledged, answered, runs=False) or stands
+
+
 class Stall:
     """Looks at the flow now and then. Slow work is no stall: an attempt has its timeout to come to an end."""
 

@@ -2,7 +2,9 @@
 
 Some of the client's calls take their own time whatever time-out they are given (tried: nine seconds for offsets, while a
 broker hangs). So each runs on a thread beside the loop, which asks what became of it. After a time-out a call may be made
-again: it goes on where it was.
+again: it goes on where it was. One never comes back: offsets for a coordinator that is gone from the cluster
+(https://github.com/confluentinc/librdkafka/issues/5511). Its thread is left behind with its producer, which the next one of
+the same id has fenced, so whatever it does later changes nothing.
 
 A transaction ends in one of three ways: committed, aborted, or *unknown*, when the broker did not answer the commit. The
 same id initialised anew makes the coordinator finish or abort what is open, and after that the group's offsets say which.
@@ -13,6 +15,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from enum import Enum, auto
+from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
@@ -24,6 +27,9 @@ log = logging.getLogger(__name__)
 
 FLUSH_TIMEOUT = 0.5
 """Seconds in which the broker should have heard of the transaction that is aborted."""
+
+OVERRUN = TRANSACTION_TIMEOUT + 5.0
+"""Seconds after which the end of a transaction, which the broker has aborted by itself, is not waited for any more."""
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 10.0
@@ -101,12 +107,12 @@ class Transaction:
         """Begins to commit with these offsets; `ending` says what became of it."""
         self.state, self._since = State.COMMITTING, time.monotonic()
         self._offsets, self._metadata = offsets, metadata
-        self._call = in_background("commit", self._commit)
+        self._go_on()
 
     def ending(self) -> Ending:
         """How far the commit is. Until it is finished nothing else can be done."""
         if self._call is None or not self._call.done():
-            return Ending.UNFINISHED
+            return Ending.UNKNOWN if self._is_given_up() else Ending.UNFINISHED
         error = self._taken()
         if error is None:
             self.state = State.READY
@@ -121,16 +127,16 @@ class Transaction:
             self.state, self._since = State.ABORTING, time.monotonic()
             self.aborts += 1
             self._ask_why()
-            self._call = in_background("abort", self._abort)
+            self._call = in_background("abort", partial(_abort, self.producer))
         if self._call is None or not self._call.done():
-            return False
+            return self._is_given_up()
         error = self._taken()
         if error is None:
             self.state = State.READY
             return True
         self._check_fenced(error)
         if error.retriable() and not self._is_overdue():
-            self._call = in_background("abort", self._abort)
+            self._call = in_background("abort", partial(_abort, self.producer))
             return False
         log.warning("a transaction was not aborted (%s): the producer is replaced, which aborts it", error.str())
         self.restart()
@@ -150,17 +156,17 @@ class Transaction:
         self.state = State.STARTING
         in_background("release", old.clear)  # the end of a client waits for its threads
 
-    def _commit(self) -> None:
-        if self._offsets:
-            self.producer.send_offsets_to_transaction(self._offsets, self._metadata, TRANSACTION_TIMEOUT)
-            self._offsets = []
-        self.producer.commit_transaction(TRANSACTION_TIMEOUT)
+    def _go_on(self) -> None:
+        self._call = in_background("commit", partial(_commit, self.producer, self._offsets, self._metadata))
 
-    def _abort(self) -> None:
-        # The coordinator has to know of the transaction, or the client takes its answer to the abort for a fatal error
-        # (https://github.com/confluentinc/librdkafka/issues/4849).
-        self.producer.flush(FLUSH_TIMEOUT)
-        self.producer.abort_transaction(TRANSACTION_TIMEOUT)
+    def _is_given_up(self) -> bool:
+        """Whether the call that is under way is left to itself, and the next producer ends what it was to end."""
+        if self._call is None or time.monotonic() - self._since < OVERRUN:
+            return False
+        log.warning("the end of a transaction takes more than %.0f s: the producer is replaced", OVERRUN)
+        self._call = None
+        self.restart()
+        return True
 
     def _ask_why(self) -> None:
         """The client says why a transaction has failed to whoever would begin another one, and to that call alone."""
@@ -173,7 +179,7 @@ class Transaction:
     def _initialise(self) -> None:
         if self._call is None:
             if time.monotonic() >= self._retry_at:
-                self._call = in_background("init", lambda: self.producer.init_transactions(TRANSACTION_TIMEOUT))
+                self._call = in_background("init", partial(self.producer.init_transactions, TRANSACTION_TIMEOUT))
             return
         if not self._call.done():
             return
@@ -210,7 +216,7 @@ class Transaction:
             return Ending.ABORTED
         self._check_fenced(error)
         if error.retriable() and not self._is_overdue():
-            self._call = in_background("commit", self._commit)
+            self._go_on()
             return Ending.UNFINISHED
         self.error = error
         if self._offsets and not error.fatal():
@@ -232,3 +238,18 @@ class Transaction:
             f"another producer uses the transactional id {self.id}: two pods must not have the same KAFKATRIGGER_POD_UID "
             "and group; nothing of the open transaction is committed"
         )
+
+
+def _commit(producer: Producer, offsets: list[TopicPartition], metadata: Any) -> None:
+    """Takes the offsets out of the list once they are sent."""
+    if offsets:
+        producer.send_offsets_to_transaction(offsets, metadata, TRANSACTION_TIMEOUT)
+        offsets.clear()
+    producer.commit_transaction(TRANSACTION_TIMEOUT)
+
+
+def _abort(producer: Producer) -> None:
+    # The coordinator has to know of the transaction, or the client takes its answer to the abort for a fatal error
+    # (https://github.com/confluentinc/librdkafka/issues/4849).
+    producer.flush(FLUSH_TIMEOUT)
+    producer.abort_transaction(TRANSACTION_TIMEOUT)

@@ -4,13 +4,14 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from threading import Event
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from kafkatrigger.api.frames import Record
-from kafkatrigger.consumer import exactly_once
+from kafkatrigger.consumer import exactly_once, transaction
 from kafkatrigger.consumer.commits import Positions
 from kafkatrigger.consumer.exactly_once import ExactlyOnce
 from kafkatrigger.consumer.limits import Limits
@@ -64,6 +65,11 @@ class FakeBroker:
         self.producers = 0
         self.room = 1000
         self.is_slow = False
+        self.hangs: deque[Event] = deque()
+        """Each keeps one call that sends offsets until it is set."""
+        self.latest: FakeProducer | None = None
+        """The only one whose commits count."""
+        self.fenced = Event()
 
 
 class FakeProducer:
@@ -78,6 +84,7 @@ class FakeProducer:
 
     def init_transactions(self, _: float) -> None:
         self._records = []
+        self._broker.latest = self
 
     def begin_transaction(self) -> None:
         if self._has_failed():
@@ -103,12 +110,17 @@ class FakeProducer:
         return self._in_client
 
     def send_offsets_to_transaction(self, offsets: list[TopicPartition], _: object, __: float) -> None:
+        if self._broker.hangs:
+            self._broker.hangs.popleft().wait()
         if self._broker.send_errors:
             raise KafkaException(self._broker.send_errors.popleft()())
-        self._offsets = offsets
+        self._offsets = list(offsets)
 
     def commit_transaction(self, timeout: float) -> None:
         assert timeout > 0
+        if self._broker.latest is not self:
+            self._broker.fenced.set()
+            raise KafkaException(fenced())
         self._in_client = 0
         values = [value for value, _ in self._records]
         if self._broker.bad & set(values):
@@ -297,6 +309,22 @@ def test_an_abort_that_fails_is_left_to_the_next_producer(world: World) -> None:
     world.respond(0)
     world.settle()
     assert (world.broker.published, world.broker.producers) == ([b"0:0"], 2)
+
+
+def test_a_commit_that_never_comes_back_is_left_to_the_next_producer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transaction, "OVERRUN", 0.2)
+    hang = Event()
+    world.broker.hangs.append(hang)
+    world.respond(0)
+    world.settle()
+    assert (world.broker.published, world.broker.producers) == ([b"0:0"], 2)
+    hang.set()
+    assert world.broker.fenced.wait(20), "it comes back, too late"
+    world.respond(1)
+    world.settle()
+    assert world.broker.published == [b"0:0", b"0:1"]
 
 
 def test_somebody_with_the_same_id_ends_the_process(world: World) -> None:

@@ -1,7 +1,7 @@
 """What is a stall, and what only looks like one."""
 
 from kafkatrigger.consumer.histogram import BOUNDS, Histogram
-from kafkatrigger.consumer.stall import STALL_SECONDS, Stall
+from kafkatrigger.consumer.stall import STALL_SECONDS, Flow, Stall
 
 TIMEOUT = 30.0
 
@@ -37,3 +37,19 @@ def test_a_histogram_takes_many_at_once() -> None:
     assert (found["0.0005"], found["0.001"], found["0.0025"], found["3600.0"], found["+Inf"]) == (0, 10, 15, 15, 16)
     assert len(found) == len(BOUNDS) + 1
     assert round(histogram.sum - 1e6, 6) == 0.0155
+
+
+def test_answers_that_nobody_acknowledges_are_a_stall_while_functions_run_on() -> None:
+    flow = Flow(TIMEOUT)
+    for now in range(15):
+        assert not flow.look(float(now), 7, progress=now, waits=True, runs=True, answered=True)
+    for now in range(15, 60):
+        assert flow.look(float(now), 7, progress=now, waits=True, runs=now % 2 == 0, answered=True)
+    assert not flow.look(60.0, 8, progress=60, waits=True, runs=True, answered=True)
+
+
+def test_answers_that_come_slowly_are_no_stall() -> None:
+    flow = Flow(TIMEOUT)
+    for now in range(100):
+        answered = now % 25 == 24
+        assert not flow.look(float(now), now // 25, progress=0, waits=True, runs=True, answered=answered)
