@@ -32,6 +32,7 @@ REMEMBERED = 10_000
 _STEPS = {
     "Checking", "Progressing", "Stopping", "WaitingForPods", "PodsNotReady", "JoiningGroup", "RuntimeNotConnected",
     "TransformationLoading", "Draining", "Suspended", "ScaledToZero", "Replaying", "GroupChanging",
+    "BrokersAwaited",
 }  # fmt: skip
 _ASKED_FOR = ("Suspended", "ScaledToZero", "Replaying", "GroupChanging")
 """Why there are no pods where somebody wanted that."""

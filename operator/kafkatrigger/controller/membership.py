@@ -1,10 +1,13 @@
 """Which group the pods of a trigger are in, and how. Where that changes they all leave before the first new one comes. Pure.
 
+And of which topics: what brokers do not have is not rolled out to pods that work.
+
 Pods of one group on one cluster share its partitions, so most changes roll. A rollout from one group to another would run
 messages in both, and members of different protocols keep each other out. What the pods are is remembered in an annotation
 of their Deployment; it follows the spec at once, or when everybody has left.
 """
 
+import hashlib
 from typing import NamedTuple
 
 import msgspec
@@ -12,6 +15,7 @@ import msgspec
 from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.moves import Answer, Empty, Group
 from kafkatrigger.controller.conditions import Verdict, no
+from kafkatrigger.kafka.brokers import Finding
 
 
 class Membership(msgspec.Struct, frozen=True):
@@ -21,6 +25,8 @@ class Membership(msgspec.Struct, frozen=True):
     group: str
     protocol: str
     """Classic, or Consumer, which Auto takes where it can."""
+    sources: str = ""
+    """A digest of the topics, or of their pattern; empty where a former version of the operator wrote this."""
 
     def text(self) -> str:
         """For the annotation."""
@@ -40,7 +46,7 @@ class Change(NamedTuple):
 def membership(config: ConsumerConfig) -> Membership:
     """What the pods of this configuration are."""
     protocol = "Classic" if config.group_protocol == "Classic" else "Consumer"
-    return Membership(sorted(config.bootstrap_servers), config.group_id, protocol)
+    return Membership(sorted(config.bootstrap_servers), config.group_id, protocol, _digest(config))
 
 
 def leaves(change: Change) -> bool:
@@ -53,6 +59,21 @@ def leaves(change: Change) -> bool:
         return False
     is_same_cluster = bool(set(before.servers) & set(wanted.servers))
     return not is_same_cluster or (before.group, before.protocol) != (wanted.group, wanted.protocol)
+
+
+def waits(change: Change, finding: Finding | None, ready: int) -> Verdict | None:
+    """Why ready pods stay as they are: the brokers are not known to answer for what they are to be. None where nothing
+    speaks against the change.
+    """
+    before, wanted = _parsed(change.before), change.wanted
+    if before is None or not ready or (finding is not None and finding.healthy):
+        return None
+    if before.servers == wanted.servers and before.sources in ("", wanted.sources):
+        return None
+    what = "are asked for" if finding is None else "do not have (see Connected)"
+    return no(
+        "BrokersAwaited", f"the spec names other brokers or topics, which {what}: until then pods go on as they were"
+    )
 
 
 def errand(change: Change) -> Empty | None:
@@ -68,6 +89,11 @@ def hold(change: Change, answer: Answer | None) -> Verdict | None:
     if change.pods:
         return no("GroupChanging", f"{text}: {change.pods} still to drain")
     return no("GroupChanging", f"{text}: waiting until the group is empty{'; ' + answer.waiting if answer else ''}")
+
+
+def _digest(config: ConsumerConfig) -> str:
+    named = msgspec.json.encode((sorted(config.topics), config.topic_pattern))
+    return hashlib.sha256(named).hexdigest()[:16]
 
 
 def _parsed(text: str) -> Membership | None:

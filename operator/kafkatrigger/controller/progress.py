@@ -62,10 +62,8 @@ def consuming(seen: Observation, before: Verdict | None) -> Verdict:
     pods = newest(seen.workload)
     ready = sum(pod.ready for pod in pods)
     if ready >= seen.desired:
-        return yes(
-            "Consuming",
-            f"{_pods(ready)} {'holds' if ready == 1 else 'hold'} the partitions of {', '.join(seen.topics)}",
-        )
+        of = "" if seen.problem else f" of {', '.join(seen.topics)}"  # pods that stay as they are may have others
+        return yes("Consuming", f"{_pods(ready)} {'holds' if ready == 1 else 'hold'} the partitions{of}")
     waiting = [pod for pod in pods if not pod.ready]
     counts = f"{ready} of {_pods(seen.desired)} ready"
     return _of_pods(seen, waiting, counts, before)

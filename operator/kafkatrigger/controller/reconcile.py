@@ -138,6 +138,8 @@ class Reconciler:
         if isinstance(accepted, Refused):
             return self._observe_refused(trigger, accepted)
         ruling = self._ruling(trigger.key, accepted)
+        if ruling.holds and (waiting := self._waits(trigger, accepted)):
+            return self._observe(trigger, accepted, ruling, self._leave_group(trigger, accepted), waiting)
         hold = self._hold(trigger, accepted) if ruling.holds else self._leave_group(trigger, accepted)
         is_held = not ruling.holds or hold.verdict is not None
         workload = self._workload(trigger)
@@ -150,16 +152,33 @@ class Reconciler:
         problem = await self._leftover(trigger) or await self._deployer.deploy(trigger, wanted)
         return self._observe(trigger, accepted, ruling, hold, problem)
 
+    def _waits(self, trigger: Trigger, accepted: Accepted) -> Verdict | None:
+        """Why the objects stay as they are while the brokers do not have what the spec names."""
+        spec, workload = accepted.spec, self._workload(trigger)
+        if workload is None or spec.suspend or not spec.scaling.replicas:
+            return None
+        connection = self._connection(trigger.key, accepted.config)
+        ready = sum(pod.ready for pod in workload.staying)
+        return membership.waits(self._change(trigger, accepted), connection.finding if connection else None, ready)
+
+    def _change(self, trigger: Trigger, accepted: Accepted) -> Change:
+        config = accepted.config
+        wanted = membership.membership(config)
+        return Change(self._membership(trigger), wanted, group_of(config), self._pods_left(trigger))
+
+    def _connection(self, key: Key, config: ConsumerConfig) -> Connection | None:
+        question = target(key.namespace, config.bootstrap_servers, config.topics, config.topic_pattern)
+        return self._monitors.brokers.watch(key, (question,)).get(question)
+
     def _hold(self, trigger: Trigger, accepted: Accepted) -> Hold:
         """Whether the pods have to wait for a replay, or for those of another group."""
-        config, pods = accepted.config, self._pods_left(trigger)
-        group, topics = group_of(config), tuple(config.topics)
+        config, change = accepted.config, self._change(trigger, accepted)
+        topics = tuple(config.topics)
         state = replay.State(
-            *(group, topics, config.topic_pattern),
-            *(replay.wanted(accepted.spec, topics), replay.remembered(trigger.status), pods),
+            *(change.group, topics, config.topic_pattern),
+            *(replay.wanted(accepted.spec, topics), replay.remembered(trigger.status), change.pods),
             is_running=self._is_running(trigger),
         )
-        change = Change(self._membership(trigger), membership.membership(config), group, pods)
         errands = replay.errand(state), membership.errand(change)
         answers = self._monitors.errands.watch(trigger.key, [each for each in errands if each])
         step = replay.step(state, answers.get(errands[0]) if errands[0] else None)
@@ -226,8 +245,7 @@ class Reconciler:
         self, trigger: Trigger, accepted: Accepted, ruling: Verdict, hold: Hold, problem: Verdict | None
     ) -> Observation:
         spec, config = accepted.spec, accepted.config
-        question = target(trigger.key.namespace, config.bootstrap_servers, config.topics, config.topic_pattern)
-        connection = self._monitors.brokers.watch(trigger.key, (question,)).get(question)
+        connection = self._connection(trigger.key, config)
         workload = self._workload(trigger)
         answers = self._witnesses.watch(trigger.key, workload)
         desired = 0 if spec.suspend or not ruling.holds or hold.verdict else spec.scaling.replicas

@@ -16,8 +16,8 @@ from kafkatrigger.api.pod_status import (
 from tests.cluster.broker import HostBroker
 from tests.integration.consumer.triggers import spec
 from tests.integration.controller.speaking_pod import pod_that_says
-from tests.integration.controller.world import PATIENCE, World
-from tests.support.kubernetes import DEPLOYMENTS, TRIGGERS, RefusedError
+from tests.integration.controller.world import NOWHERE, PATIENCE, World
+from tests.support.kubernetes import CONFIG_MAPS, DEPLOYMENTS, TRIGGERS, RefusedError
 from tests.support.pipeline import Pod as Consumer
 from tests.support.topics import Topics
 from tests.support.waiting import until
@@ -44,6 +44,53 @@ def test_from_missing_topic_to_ready_and_back(connected_world: World, broker: Ho
     world.wait_event("Warning", "NotReady")
     world.set_pod(pod, ready=True)
     world.wait_condition("Ready", "True", "Consuming")
+
+
+def test_pods_that_work_are_not_given_up_for_brokers_that_do_not_answer(
+    connected_world: World, broker: HostBroker
+) -> None:
+    world, topics = connected_world, Topics(broker.bootstrap)
+    topic = topics.create(prefix="kept")
+    later = f"{topic}-later"
+    world.apply(source={"topics": [topic]})
+    (pod,) = world.pods(1)
+    world.set_pod(pod, ready=True)
+    world.wait_condition("Ready", "True", "Consuming")
+    before = _desired(world)
+    world.apply(source={"topics": [topic]}, kafka={"bootstrapServers": [NOWHERE]})
+    _waits(world, "BrokersUnreachable")
+    assert _desired(world) == before
+    world.apply(source={"topics": [topic, later]})
+    _waits(world, "TopicNotFound")
+    assert _desired(world) == before
+    topics.create_named(later)
+    world.wait_condition("Connected", "True", "Connected")
+    until(lambda: later in world.child(CONFIG_MAPS)["data"]["consumer.json"], PATIENCE, "the change")
+    until(lambda: _desired(world)[1] != before[1], PATIENCE, "a rollout")
+
+
+def _waits(world: World, reason: str) -> None:
+    world.wait_condition("Connected", "False", reason)
+    world.wait_condition("Ready", "False", reason)
+    world.wait_condition("Deployed", "False", "BrokersAwaited")
+    world.wait_condition("Consuming", "True", "Consuming")
+
+
+def _desired(world: World) -> list[Any]:
+    return [each.get("spec") or each.get("data") for each in world.children()]
+
+
+def test_suspending_waits_for_no_broker(connected_world: World, broker: HostBroker) -> None:
+    world = connected_world
+    topic = Topics(broker.bootstrap).create(prefix="suspended")
+    world.apply(source={"topics": [topic]})
+    (pod,) = world.pods(1)
+    world.set_pod(pod, ready=True)
+    world.wait_condition("Ready", "True", "Consuming")
+    world.apply(source={"topics": [topic]}, kafka={"bootstrapServers": [NOWHERE]})
+    world.wait_condition("Deployed", "False", "BrokersAwaited")
+    world.apply(source={"topics": [topic]}, kafka={"bootstrapServers": [NOWHERE]}, suspend=True)
+    world.wait_replicas(0)
 
 
 def test_how_many_topics_match_is_told(connected_world: World, broker: HostBroker) -> None:

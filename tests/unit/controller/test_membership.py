@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from kafkatrigger.api.moves import Answer, Empty, Group
-from kafkatrigger.controller.membership import Change, errand, hold, leaves, membership
+from kafkatrigger.controller.membership import Change, errand, hold, leaves, membership, waits
+from kafkatrigger.kafka.brokers import Finding
 from tests.unit.controller.helpers import accepted, settings
 
 GROUP = Group(("kafka:9092",), "plant-7.rul")
@@ -62,3 +64,50 @@ def test_another_prefix_of_groups_is_another_group() -> None:
 @pytest.mark.parametrize("before", ["", "{", '{"servers": 1}'])
 def test_what_nobody_of_ours_wrote_holds_up_nothing(before: str) -> None:
     assert not leaves(Change(before, of({}), GROUP, 1))
+
+
+MISSING, SILENT = Finding(missing=("other",)), Finding(unreachable="refused")
+
+
+@pytest.mark.parametrize("finding", [None, MISSING, SILENT])
+@pytest.mark.parametrize(
+    "after",
+    [
+        servers("elsewhere:9092"),
+        servers("kafka:9092", "kafka-2:9092"),
+        source(topics=["other"]),
+        source(topics=["machine-data", "other"]),
+        {"source": {"topicPattern": "machine-.*"}},
+    ],
+)
+def test_what_brokers_do_not_have_is_not_rolled_out_to_pods_that_work(
+    after: dict[str, Any], finding: Finding | None
+) -> None:
+    said = waits(change(after, pods=1), finding, ready=1)
+    assert said is not None
+    assert (said.holds, said.reason) == (False, "BrokersAwaited")
+    assert waits(change(after, pods=1), Finding(), ready=1) is None
+    assert waits(change(after, pods=1), finding, ready=0) is None, "nothing works that could be broken"
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        {},
+        source(topics=["machine-data"], groupProtocol="Classic"),
+        {"kafka": {"bootstrapServers": ["kafka:9092"], "options": {"client.rack": "a"}}},
+    ],
+)
+def test_other_changes_do_not_wait_for_brokers(after: dict[str, Any]) -> None:
+    assert waits(change(after, pods=1), SILENT, ready=1) is None
+
+
+def test_what_a_former_version_wrote_is_no_other_source() -> None:
+    former = membership_text(of({}))
+    assert waits(Change(former, of(source(topics=["other"])), GROUP, 1), SILENT, ready=1) is None
+    assert waits(Change(former, of(servers("elsewhere:9092")), GROUP, 1), SILENT, ready=1) is not None
+
+
+def membership_text(now: Any) -> str:
+    """As it was before sources were told."""
+    return msgspec.json.encode({"servers": now.servers, "group": now.group, "protocol": now.protocol}).decode()
