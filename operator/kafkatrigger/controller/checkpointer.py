@@ -158,7 +158,7 @@ class Checkpointer:
 
     async def _take(self, trigger: Trigger, seen: Observation) -> int:
         reports = self._witnesses.reports(trigger.key)
-        if not reports or not seen.topics:
+        if not reports or not seen.topics or seen.awaited:
             return 0
         if not (has_checkpoint(trigger) or checkpoints.following(Stored({}), seen, reports)):
             return 0  # nothing to add to, nor enough to begin with: what is stored need not be read

@@ -68,6 +68,8 @@ class Observation:
     """Pods that there should be."""
     problem: Verdict | None = None
     """What kept the objects from being applied."""
+    awaited: Verdict | None = None
+    """Why they are not applied yet, so that the pods may be of other brokers and topics than these."""
     contested: Verdict | None = None
     """What to warn of while somebody else changes the objects again and again."""
     workload: Workload | None = None

@@ -32,8 +32,8 @@ _REASON = re.compile(r"[A-Z][A-Za-z0-9]{0,63}")
 
 def deployed(seen: Observation) -> Verdict:
     """Objects applied, the desired pods run and are of the newest template."""
-    if seen.problem:
-        return seen.problem
+    if why := seen.problem or seen.awaited:
+        return why
     if seen.workload is None:
         return _nothing_yet(seen)
     rules: tuple[Callable[[Observation, Workload], Verdict | None], ...] = (
@@ -62,7 +62,7 @@ def consuming(seen: Observation, before: Verdict | None) -> Verdict:
     pods = newest(seen.workload)
     ready = sum(pod.ready for pod in pods)
     if ready >= seen.desired:
-        of = "" if seen.problem else f" of {', '.join(seen.topics)}"  # pods that stay as they are may have others
+        of = "" if seen.awaited else f" of {', '.join(seen.topics)}"
         return yes("Consuming", f"{_pods(ready)} {'holds' if ready == 1 else 'hold'} the partitions{of}")
     waiting = [pod for pod in pods if not pod.ready]
     counts = f"{ready} of {_pods(seen.desired)} ready"

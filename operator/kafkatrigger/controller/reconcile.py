@@ -139,7 +139,8 @@ class Reconciler:
             return self._observe_refused(trigger, accepted)
         ruling = self._ruling(trigger.key, accepted)
         if ruling.holds and (waiting := self._waits(trigger, accepted)):
-            return self._observe(trigger, accepted, ruling, self._leave_group(trigger, accepted), waiting)
+            kept = self._leave_group(trigger, accepted)
+            return replace(self._observe(trigger, accepted, ruling, kept, None), awaited=waiting)
         hold = self._hold(trigger, accepted) if ruling.holds else self._leave_group(trigger, accepted)
         is_held = not ruling.holds or hold.verdict is not None
         workload = self._workload(trigger)
@@ -187,7 +188,7 @@ class Reconciler:
         return Hold(verdict or (replay.HOLD if replay.holds(state) else None), kept, step)
 
     def _leave_group(self, trigger: Trigger, accepted: Accepted) -> Hold:
-        """The group is another trigger's: nothing of it is moved."""
+        """The group is another trigger's, or its brokers are not known to answer: nothing of it is moved."""
         self._monitors.errands.watch(trigger.key, ())
         text = self._membership(trigger) or membership.membership(accepted.config).text()
         return Hold(None, text, _stored(trigger))

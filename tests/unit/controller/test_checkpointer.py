@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -12,7 +13,8 @@ from kafkatrigger.controller import checkpointer
 from kafkatrigger.controller.cache import Cache, Key, Trigger
 from kafkatrigger.controller.checkpointer import Checkpointer
 from kafkatrigger.controller.cluster import Cluster, ClusterError
-from kafkatrigger.controller.observation import Remembered
+from kafkatrigger.controller.conditions import no
+from kafkatrigger.controller.observation import Observation, Remembered
 from kafkatrigger.controller.replay import CATCHING_UP, Memory, Step
 from kafkatrigger.controller.reports import Held, Report
 from kafkatrigger.controller.witnesses import Witnesses
@@ -62,14 +64,16 @@ class Words:
         pass
 
 
-def taken(api: Api, names: list[str], done: Callable[[], bool], told: list[Key]) -> float:
-    """Seconds until `done`, from when the triggers are known."""
+def taken(
+    api: Api, names: list[str], done: Callable[[], bool], told: list[Key], others: Mapping[str, Observation] = {}
+) -> float:
+    """Seconds until `done`, from when the triggers are known; `others` are what is seen of some of them."""
 
     async def story() -> float:
         cache = Cache()
         taker = Checkpointer(cache, cast("Cluster", api), cast("Witnesses", Words()), told.append)
         for name in names:
-            taker.note(cast("Trigger", cache.trigger(cache.observe(body(name)))), SEEN)
+            taker.note(cast("Trigger", cache.trigger(cache.observe(body(name)))), others.get(name, SEEN))
         begun, task = time.monotonic(), asyncio.create_task(taker.run())
         while not done():
             await asyncio.sleep(0.005)
@@ -98,6 +102,14 @@ def test_one_that_is_refused_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) 
     taken(api, ["bad", "good"], lambda: Key("plant-7", "good") in told, told)
     assert set(api.written) == {"good-consumer-checkpoint-0"}
     assert Key("plant-7", "bad") not in told
+
+
+def test_none_is_taken_of_pods_that_may_be_of_other_topics(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpointer, "RATE", 1000.0)
+    api, told = Api(), list[Key]()
+    waiting = replace(SEEN, awaited=no("BrokersAwaited", "x"))
+    taken(api, ["waiting", "good"], lambda: Key("plant-7", "good") in told, told, {"waiting": waiting})
+    assert set(api.written) == {"good-consumer-checkpoint-0"}
 
 
 def test_the_interval_grows_with_the_triggers() -> None:

@@ -315,6 +315,16 @@ def test_what_waits_is_unknown_until_brokers_say() -> None:
     assert ready(at_rest(None), consuming)[0] == "Unknown"
 
 
+def test_pods_that_stay_as_they_are_have_whatever_topics() -> None:
+    awaited = no("BrokersAwaited", "x")
+    now = seen(pod(), awaited=awaited, topics=("new",), finding=Finding(missing=("new",)))
+    found = {each["type"]: each for each in status(now, {}, NOW)["conditions"]}
+    assert [found[kind]["reason"] for kind in ("Ready", "Deployed", "Consuming")] == [
+        "TopicNotFound", "BrokersAwaited", "Consuming",
+    ]  # fmt: skip
+    assert "new" not in found["Consuming"]["message"]
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
