@@ -116,6 +116,21 @@ def _somebody_joins(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
+def _rebalance_is_stuck(scene: Scene) -> Iterator[None]:
+    """By a member that says it is of the trigger, as one of its pods might be."""
+    source = f"{scene.namespace.name}.rul.source"
+    trigger = scene.start(source={"topics": [source], "groupProtocol": "Classic"})
+    (pod,) = trigger.pod_names()
+    name = f"kafkatrigger.{scene.namespace.name}.{trigger.name}.{trigger.body()['metadata']['uid'][:8]}"
+    members = partial(scene.namespace.topics.members, trigger.group)
+    with strangers.member(scene.namespace.bootstrap, trigger.group, source, name, "Classic") as hangs:
+        until(lambda: members() == 2, 30, "a second member")
+        hangs.set()
+        trigger.kubectl("delete", "pod", pod, "--wait=false")
+        yield
+
+
+@contextmanager
 def _signalled(scene: Scene, module: str, number: int) -> Iterator[None]:
     """Nobody mends it."""
     scene.start()
@@ -203,6 +218,7 @@ CAUSES: dict[str, Cause] = {
     "the source topic is deleted": _source_is_deleted,
     "the response topic refuses writes": _response_topic_refuses,
     "somebody else joins the group": _somebody_joins,
+    "a rebalance does not come to its end": _rebalance_is_stuck,
     "the consumer is killed": partial(_signalled, module="kafkatrigger.consumer", number=signal.SIGKILL),
     "the consumer hangs": partial(_signalled, module="kafkatrigger.consumer", number=signal.SIGSTOP),
     "the runtime hangs": _runtime_hangs,

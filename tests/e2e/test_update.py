@@ -52,6 +52,24 @@ def test_an_unknown_function_leaves_the_old_pod_at_work(namespace: Namespace) ->
     assert all("again" in found[number].value for number in range(50, 100))
 
 
+def test_pods_go_on_while_the_brokers_of_a_change_do_not_answer(namespace: Namespace) -> None:
+    trigger = namespace.trigger().wait_ready()
+    pods = trigger.pod_names()
+    with trigger.traffic() as traffic:
+        traffic.wait_more()
+        before = trigger.spec["kafka"]
+        trigger.patch(kafka={"bootstrapServers": ["nowhere.example:9092"]})
+        trigger.wait("Ready", "False", "BrokersUnreachable", "nowhere.example:9092")
+        trigger.wait("Deployed", "False", "BrokersAwaited")
+        sent = traffic.sent
+        traffic.wait_more()
+        trigger.answered_up_to(sent)
+        trigger.patch(kafka=before)
+        trigger.wait_ready()
+    trigger.answered(traffic.sent)
+    assert trigger.pod_names() == pods
+
+
 def _change(trigger: Trigger, **spec: Any) -> None:
     (before,) = trigger.pod_names()
     trigger.patch(**spec)
