@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -78,10 +79,12 @@ class Source:
         self._commits = Commits(self.partitions)
         self.joined = False
         """It was given an assignment, if an empty one, and did not lose it."""
-        self._admin = AdminClient(client.connection(config.bootstrap_servers, config.connection_options))
+        common = client.connection(config.bootstrap_servers, config.connection_options)
+        self._admin = AdminClient(common)
         self._client_id = client_id(config.namespace, config.name)
         self._membership = Membership(
-            lambda: in_background("membership", lambda: group_members.inquire(config)), self._client_id
+            lambda: in_background("membership", partial(group_members.inquire, common, config.group_id)),
+            self._client_id,
         )
         self._identities = Identities(self._admin)
         self.rebalances = 0

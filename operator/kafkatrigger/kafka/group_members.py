@@ -2,8 +2,8 @@
 
     python -m kafkatrigger.kafka.group_members
 
-reads a consumer's configuration from standard input and writes a `Group`. A process of its own asks, because the client
-ends its process where a connection to the coordinator breaks meanwhile: https://github.com/confluentinc/librdkafka/pull/5397.
+reads a `Question` from standard input and writes a `Group`. A process of its own asks, because the client ends its
+process where a connection to the coordinator breaks meanwhile: https://github.com/confluentinc/librdkafka/pull/5397.
 """
 
 import subprocess
@@ -15,8 +15,7 @@ import msgspec
 from confluent_kafka import ConsumerGroupState
 from confluent_kafka.admin import AdminClient
 
-from kafkatrigger.api.consumer_config import ConsumerConfig
-from kafkatrigger.kafka.client import connection
+from kafkatrigger.kafka.client import Configuration
 
 SHOWN = 5
 REQUEST_TIMEOUT = 10.0
@@ -34,6 +33,14 @@ class Named(Protocol):
     @property
     def host(self) -> str:
         """Its address, as brokers write it: with a slash in front."""
+
+
+class Question(msgspec.Struct, frozen=True):
+    """Who is in a group."""
+
+    settings: Configuration
+    """Of the client that asks."""
+    group: str
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -58,11 +65,11 @@ def names(members: Iterable[Named]) -> str:
     return ", ".join(found[:SHOWN])
 
 
-def inquire(config: ConsumerConfig) -> Group:
-    """Who is in the trigger's group; takes some seconds where brokers do. subprocess.SubprocessError where nobody says."""
+def inquire(settings: Configuration, group: str) -> Group:
+    """Who is in the group; takes some seconds where brokers do. subprocess.SubprocessError where nobody says."""
     done = subprocess.run(
         [sys.executable, "-m", __name__],
-        input=msgspec.json.encode(config),
+        input=msgspec.json.encode(Question(settings, group)),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         timeout=LONGEST,
@@ -73,10 +80,10 @@ def inquire(config: ConsumerConfig) -> Group:
 
 def main() -> None:
     """The life of the process."""
-    config = msgspec.json.decode(sys.stdin.buffer.read(), type=ConsumerConfig)
-    admin = AdminClient({**connection(config.bootstrap_servers, config.connection_options), "log_level": 0})
-    answers = admin.describe_consumer_groups([config.group_id], request_timeout=REQUEST_TIMEOUT)
-    found = answers[config.group_id].result()
+    question = msgspec.json.decode(sys.stdin.buffer.read(), type=Question)
+    admin = AdminClient({**question.settings, "log_level": 0})
+    answers = admin.describe_consumer_groups([question.group], request_timeout=REQUEST_TIMEOUT)
+    found = answers[question.group].result()
     members = [Member(each.member_id, each.client_id, each.host) for each in found.members]
     group = Group(found.state == ConsumerGroupState.STABLE, members)
     sys.stdout.buffer.write(msgspec.json.encode(group))

@@ -4,13 +4,13 @@
 nothing. The command line runs it where the brokers can be reached and their credentials are: in a consumer's container.
 """
 
+import subprocess
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 import msgspec
 from confluent_kafka import (
-    ConsumerGroupState,
     ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
@@ -197,11 +197,13 @@ def _parked(at: TopicPartition) -> tuple[int, ...]:
 
 
 def _refuse_while_inhabited(admin: Admin, group: str) -> None:
-    found = admin.describe_consumer_groups([group], request_timeout=TIMEOUT)[group].result()
-    if found.state not in (ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD):
-        who = group_members.names(found.members)
+    try:
+        members = group_members.inquire(admin.settings, group).members
+    except (subprocess.SubprocessError, msgspec.DecodeError):
+        raise NotYetError(f"the brokers do not say who is in the group {group}, which has to be empty") from None
+    if members:
         raise NotYetError(
-            f"the group {group} has {len(found.members)} members ({who or found.state.name.lower()}): it has to be empty; one that "
+            f"the group {group} has {len(members)} members ({group_members.names(members)}): it has to be empty; one that "
             "was killed stays in it for up to its session timeout, and one that is not of this trigger has to be ended"
         )
 
