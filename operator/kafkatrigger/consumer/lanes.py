@@ -73,6 +73,8 @@ class Lane(msgspec.Struct, eq=False):
     """Messages that came by since it blocked."""
     decision: Action | None = None
     """About the message at which it stopped, once that is read again."""
+    spent: int = 0
+    """Attempts which that message had used up when somebody decided. Not committed: with `retry` it has all of them again."""
     deaths: int = 0
     """Of the whole runtime while its first message alone was under way."""
     quarantined: bool = False
@@ -266,7 +268,7 @@ class Lanes:
         self._waiting_for_somebody(lane).discard(lane)
         if lane.state == STOPPED:
             self.foremost.add(lane)
-        lane.tried.pop(lane.stopped_at, None)
+        lane.spent = lane.tried.pop(lane.stopped_at, 0)
         lane.state, lane.decision, lane.waiting = RETRYING, decision, 0
         lane.due = 0.0
         self.consider(lane)

@@ -291,7 +291,7 @@ class Outcomes:
         else:
             message = "somebody decided so, about a key that was blocked"
             failed = lane.failure or Failed("Blocked", "Blocked", message, True)
-            self.write_dead_letter(lane.partition, record, failed)
+            self.write_dead_letter(lane.partition, _in_attempt(record, max(1, lane.spent)), failed)
         return True
 
 
