@@ -25,7 +25,7 @@ class Topics:
     """Topics of one broker."""
 
     def __init__(self, bootstrap: str) -> None:
-        self._common = {"bootstrap.servers": bootstrap}
+        self._common = {"bootstrap.servers": bootstrap, "log_level": 0}  # brokers of tests come and go
         self._admin = AdminClient(self._common)
 
     def create(self, partitions: int = 2, prefix: str = "t", **config: str) -> str:

@@ -46,7 +46,7 @@ class Ports:
 def real(config: ConsumerConfig, policy: Policy, socket: Path) -> Ports:
     """A broker, and a runtime that listens on the socket."""
     common = client.connection(config.bootstrap_servers, config.connection_options)
-    admin = AdminClient(common)
+    admin = AdminClient({**common, **client.QUIET})
     rereading = client.rereading(common, config.group_id, config.max_buffered_bytes, config.source_options)
     return Ports(
         missing=lambda: startup.missing(config, admin),

@@ -80,7 +80,7 @@ class Source:
         self.joined = False
         """It was given an assignment, if an empty one, and did not lose it."""
         common = client.connection(config.bootstrap_servers, config.connection_options)
-        self._admin = AdminClient(common)
+        self._admin = AdminClient({**common, **client.QUIET})
         self._client_id = client_id(config.namespace, config.name)
         self._membership = Membership(
             lambda: in_background("membership", partial(group_members.inquire, common, config.group_id)),

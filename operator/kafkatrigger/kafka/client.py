@@ -6,6 +6,9 @@ Configuration = dict[str, str | int | float | bool]
 
 CLIENT_ID = "kafkatrigger"
 
+QUIET: Configuration = {"log_level": 0}
+"""For clients that only ask: what goes wrong they raise, and lines of their own would not be of our log's form."""
+
 
 def connection(bootstrap_servers: Sequence[str], options: Mapping[str, str]) -> Configuration:
     """What every client of a trigger has in common. `options` were checked against the allowlist."""

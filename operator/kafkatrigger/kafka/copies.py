@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from kafkatrigger.api.dead_letters import Letter, Target
 from kafkatrigger.api.selection import message_id
-from kafkatrigger.kafka.client import connection
+from kafkatrigger.kafka.client import QUIET, connection
 from kafkatrigger.kafka.letters import Headers, copied_headers, headers_of, marked
 from kafkatrigger.kafka.reading import PATIENCE, Ranges, Reader
 
@@ -105,6 +105,7 @@ class Writer:
         self._producer = Producer(
             {
                 **connection(target.servers, target.options),
+                **QUIET,
                 "transactional.id": target.redrive_topic,
                 "transaction.timeout.ms": 60_000,
                 "message.timeout.ms": 30_000,

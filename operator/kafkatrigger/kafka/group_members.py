@@ -15,7 +15,7 @@ import msgspec
 from confluent_kafka import ConsumerGroupState
 from confluent_kafka.admin import AdminClient
 
-from kafkatrigger.kafka.client import Configuration
+from kafkatrigger.kafka.client import QUIET, Configuration
 
 SHOWN = 5
 REQUEST_TIMEOUT = 10.0
@@ -81,7 +81,7 @@ def inquire(settings: Configuration, group: str) -> Group:
 def main() -> None:
     """The life of the process."""
     question = msgspec.json.decode(sys.stdin.buffer.read(), type=Question)
-    admin = AdminClient({**question.settings, "log_level": 0})
+    admin = AdminClient({**question.settings, **QUIET})
     answers = admin.describe_consumer_groups([question.group], request_timeout=REQUEST_TIMEOUT)
     found = answers[question.group].result()
     members = [Member(each.member_id, each.client_id, each.host) for each in found.members]
