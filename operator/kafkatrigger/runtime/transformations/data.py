@@ -132,15 +132,21 @@ def _frame(given: object) -> Any:
     content, metadata, options = _unwrapped(_json(given), "DATAFRAME")
     if options.get("orient") == "split":
         frame = pd.DataFrame(content["data"], index=content.get("index"), columns=content["columns"])
-    elif isinstance(content, dict | list):
+    elif _is_frame(content):
         frame = pd.DataFrame(content)
     else:
-        raise TypeError(f"it is {kind_of(content)}, and has to be an object or a list")
+        raise TypeError("it has to be an object of columns, or a list of records")
     frame.index = _index(list(frame.index))
     for column in filter(_is_of_times, frame.columns):
         frame[column] = _times(frame[column].tolist())
     frame.attrs.update(metadata)
     return frame
+
+
+def _is_frame(content: Any) -> bool:
+    if isinstance(content, dict):
+        return all(isinstance(column, dict | list) for column in content.values())
+    return isinstance(content, list) and all(isinstance(record, dict) for record in content)
 
 
 def _is_of_times(column: object) -> bool:
