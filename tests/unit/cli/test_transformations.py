@@ -76,7 +76,8 @@ def test_plots_are_made_when_they_are_asked_for(tmp_path: Path) -> None:
     plot = exported_component("Plot", "def main():\n    return {'p': {'data': []}}\n", "", "p: PLOTLYJSON")
     (tmp_path / "plot.json").write_text(json.dumps(plot))
     call("import", tmp_path / "plot.json", "--output-dir", tmp_path)
-    for options, expected in (([], {}), (["--run-pure-plot-operators"], {"data": []})):
+    figure: dict[str, Any] = {"data": []}
+    for options, expected in (([], {}), (["--run-pure-plot-operators"], figure)):
         result = call("test", tmp_path / "plot-1-0-0.yaml", *options)
         assert json.loads(result.stdout)["output_results_by_output_name"] == {"p": expected}
 

@@ -23,6 +23,7 @@ OPTIONS = "__data_parsing_options__"
 MILLISECONDS_FROM = 31_536_000_000
 """Numbers of an index from here on (1971) are milliseconds since the epoch, as pandas writes times by default."""
 
+_MICROSECONDS = len("2020-01-01T00:00:00.000000Z")
 _ISO = re.compile(r"[+-]?\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?")
 _INTEGER = re.compile(r"-?\d{1,18}")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
@@ -211,19 +212,35 @@ def _times(values: list[Any]) -> Any:
     first = next((value for value in values if isinstance(value, str)), "")
     if not _ISO.fullmatch(first) or not _are_text(values):
         return values
+    import numpy as np
     import pandas as pd
 
     try:
+        if _are_strings(values) and _are_alike(values):
+            texts = np.array(values, dtype=f"S{len(first) - 1}")
+            return pd.DatetimeIndex(texts.astype("datetime64[us]"), tz="UTC")
         return pd.to_datetime(values, utc=True, format="ISO8601")
     except ValueError:
         return values
 
 
+def _are_alike(texts: list[str]) -> bool:
+    """Whether all end with Z and have one length, of microseconds at most: numpy needs half the time for these."""
+    length = len(texts[0])
+    return (
+        length <= _MICROSECONDS
+        and set(map(len, texts)) == {length}
+        and "".join(texts)[length - 1 :: length] == "Z" * len(texts)
+    )
+
+
 def _are_text(values: list[Any]) -> bool:
     """Missing ones aside: None, and NaN in columns of frames. One round in C where nothing is missing."""
-    return set(map(type, values)) == {str} or all(
-        isinstance(value, str) or value is None or value != value for value in values
-    )
+    return _are_strings(values) or all(isinstance(value, str) or value is None or value != value for value in values)
+
+
+def _are_strings(values: list[Any]) -> bool:
+    return set(map(type, values)) == {str}
 
 
 _PARSERS: dict[DataType, Callable[[object], Any]] = {

@@ -50,9 +50,10 @@ def _default(value: Any) -> Any:
         return _from_pandas(pandas, value)
     if hasattr(value, "to_plotly_json"):
         return figure(value)
-    for method in ("isoformat", "tolist"):
-        if hasattr(value, method):
-            return getattr(value, method)()
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if hasattr(value, "tolist"):  # arrays that orjson does not take as they are, such as transposed ones
+        return _array(pandas, value)
     if isinstance(value, set | frozenset):
         return list(value)
     raise TypeError(f"it is or contains {kind_of(value)}")
@@ -70,9 +71,19 @@ def _from_pandas(pandas: Any, value: Any) -> Any:
         return _frame(value)
     if isinstance(value, pandas.Index):
         return _column(value)
-    if isinstance(value, pandas.Timestamp):
-        return orjson.loads(_dumps(_column(pandas.Index([value]))))[0]
-    return None
+    if not isinstance(value, pandas.Timestamp):
+        return None
+    if value.tz is None:
+        return value.isoformat(timespec="milliseconds")
+    return f"{value.tz_convert(None).isoformat(timespec='milliseconds')}Z"
+
+
+def _array(pandas: Any, values: Any) -> Any:
+    """plotly keeps times as an array of objects, which are written much faster as an index."""
+    if pandas is not None and values.ndim == 1 and values.dtype == object:
+        index = pandas.Index(values)
+        return _column(index) if index.dtype.kind == "M" else values.tolist()
+    return values.tolist()
 
 
 def figure(given: Any) -> dict[str, Any]:

@@ -65,6 +65,11 @@ def series(values: list[Any], index: Any = None, name: Any = None) -> pd.Series:
     ("text", "expected"),
     [
         ('{"2020-01-01T00:00:00Z": 1.5, "2020-01-01T01:00:00.000Z": 2.5}', series([1.5, 2.5], TIMES)),
+        ('{"2020-01-01T00:00:00.000000Z": 1.5, "2020-01-01T01:00:00.000000Z": 2.5}', series([1.5, 2.5], TIMES)),
+        (
+            '{"2020-01-01T00:00:00Z": 1.5, "2020-01-01T99:00:00Z": 2.5}',
+            series([1.5, 2.5], ["2020-01-01T00:00:00Z", "2020-01-01T99:00:00Z"]),
+        ),
         ('{"2020-01-01T00:00:00": 1.5, "2020-01-01T02:00:00+01:00": null}', series([1.5, np.nan], TIMES)),
         (
             '{"2020-01-01": 1, "2020-01-02": 2}',
@@ -182,6 +187,10 @@ def test_what_is_no_value_of_its_type_is_said(kind: str, text: Any, sentence: st
         ("STRING", pd.Timestamp("2020-01-01T01:02:03.4567Z"), '"2020-01-01T01:02:03.456Z"'),
         ("ANY", {"a": pd.NaT, "b": {1}, 2: np.array([[1, 2], [3, 4]]).T}, '{"a":null,"b":[1],"2":[[1,3],[2,4]]}'),
         ("ANY", pd.Index(["a"]), '["a"]'),
+        ("ANY", pd.Timestamp("2020-01-01T02:00+01:00"), '"2020-01-01T01:00:00.000Z"'),
+        ("ANY", pd.Timestamp("2020-01-01T02:00"), '"2020-01-01T02:00:00.000"'),
+        ("ANY", np.array([TIMES[0], pd.NaT], dtype=object), '["2020-01-01T00:00:00.000Z",null]'),
+        ("ANY", np.array(["a", 1], dtype=object), '["a",1]'),
         ("PLOTLYJSON", {}, "{}"),
     ],
 )
