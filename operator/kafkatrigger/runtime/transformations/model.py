@@ -123,6 +123,9 @@ class Revision(_Part, frozen=True):
     def __post_init__(self) -> None:
         if (self.component is None) == (self.workflow is None):
             raise ValueError("a transformation has either component or workflow")
+        for part, names in (("inputs", self.inputs), ("outputs", self.outputs)):
+            if len({each.name for each in names}) < len(names):
+                raise ValueError(f"{part} have a name twice")
 
     @property
     def title(self) -> str:

@@ -49,7 +49,7 @@ class ErrorInfo(msgspec.Struct, frozen=True):
     """What failed and where."""
 
     type: str
-    error_code: int | str | None
+    error_code: Any
     message: str
     extra_information: Any
     process_stage: str
@@ -94,24 +94,22 @@ def success(
 
 
 def failure(
-    error: TransformationError,
-    job_id: str = "",
-    measured: Mapping[str, Measured] | None = None,
-    operators: list[Measured] | None = None,
+    error: TransformationError, job_id: str, measured: Mapping[str, Measured], operators: list[Measured]
 ) -> Response:
     """Why there are no outputs."""
     cause = error.__cause__
+    said = cause if isinstance(cause, ComponentException) else None
     info = ErrorInfo(
         type=type(cause or error).__name__,
-        error_code=getattr(cause, "error_code", None) if isinstance(cause, ComponentException) else None,
+        error_code=plain(said.error_code) if said else None,
         message=bounded(str(error)),
-        extra_information=plain(cause.extra_information) if isinstance(cause, ComponentException) else None,
+        extra_information=plain(said.extra_information) if said else None,
         process_stage=error.stage,
         operator_info=error.operator,
         location=place(cause) if cause else None,
     )
     text = _traceback(cause) if cause else None
-    return Response(info, {}, text, job_id or _new_id(), measured or {}, "failure", {}, _process(), operators or [])
+    return Response(info, {}, text, job_id or _new_id(), measured, "failure", {}, _process(), operators)
 
 
 def _traceback(error: BaseException) -> str:

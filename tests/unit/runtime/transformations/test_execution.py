@@ -204,6 +204,17 @@ def test_a_component_that_says_what_is_wrong() -> None:
     assert failed["extra_information"] == {"invalid_component_inputs": ["x"]}
 
 
+def test_what_a_component_says_and_json_cannot() -> None:
+    code = (
+        "from hdutils import ComponentException\n\n"
+        "def main():\n    raise ComponentException('\\ud800', error_code=len, extra_information={'x': object})\n"
+    )
+    failed = error([component("C", code)])
+    assert failed["message"] == "?"
+    assert failed["error_code"] == "<built-in function len>"
+    assert failed["extra_information"] == "{'x': <class 'object'>}"
+
+
 @pytest.mark.parametrize(
     ("statement", "kind"),
     [

@@ -187,10 +187,13 @@ def test_a_manifest_that_is_none(change: dict[str, Any], sentence: str) -> None:
     assert str(caught.value).startswith(sentence)
 
 
-def test_a_manifest_with_a_field_too_many_or_without_content() -> None:
+def test_a_manifest_with_too_much_or_without_content() -> None:
     manifest = to_manifest(of(COMPONENT), "name")
     with pytest.raises(InvalidTransformation, match="unknown field `color`"):
         from_manifest({**manifest, "spec": {**manifest["spec"], "color": "red"}}, "file")
+    twice = manifest["spec"]["outputs"] * 2
+    with pytest.raises(InvalidTransformation, match="file: spec: outputs have a name twice"):
+        from_manifest({**manifest, "spec": {**manifest["spec"], "outputs": twice}}, "file")
     del manifest["spec"]["component"]
     with pytest.raises(InvalidTransformation, match="either component or workflow"):
         from_manifest(manifest, "file")
