@@ -42,15 +42,15 @@ def import_files(files: tuple[Path, ...], folder: Path) -> None:
     """
     try:
         revisions = [revision for file in files for revision in revisions_of(file, file.read_bytes())]
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, revision in named(revisions).items():
+            path = folder / f"{name}.yaml"
+            path.write_text(text_of(to_manifest(revision, name)))
+            click.echo(f"wrote {path}")
     except OSError as error:
-        raise click.ClickException(f"{error.filename} cannot be read: {error.strerror}") from None
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from None
     except TransformationError as error:
         raise click.ClickException(str(error)) from None
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, revision in named(revisions).items():
-        path = folder / f"{name}.yaml"
-        path.write_text(text_of(to_manifest(revision, name)))
-        click.echo(f"wrote {path}")
 
 
 def named(revisions: Iterable[Revision]) -> dict[str, Revision]:

@@ -85,7 +85,10 @@ def test_plots_are_made_when_they_are_asked_for(tmp_path: Path) -> None:
 def test_nothing_is_written_where_a_file_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "good.json").write_text(json.dumps(ADD))
     (tmp_path / "bad.json").write_text("{")
-    for bad, sentence in (("bad.json", "Input data was truncated"), ("none.json", "cannot be read: No such file")):
+    for bad, sentence in (
+        ("bad.json", "Input data was truncated"),
+        ("none.json", "none.json: No such file or directory"),
+    ):
         result = call("import", tmp_path / "good.json", tmp_path / bad, "--output-dir", tmp_path / "here")
         assert result.exit_code == 1
         assert sentence in result.stderr

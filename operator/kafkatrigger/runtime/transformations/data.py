@@ -27,7 +27,10 @@ _MICROSECONDS = len("2020-01-01T00:00:00.000000Z")
 _ISO = re.compile(r"[+-]?\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?")
 _INTEGER = re.compile(r"-?\d{1,18}")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
-_TRUTH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+_TRUTH = {
+    **dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True),
+    **dict.fromkeys(("false", "f", "no", "n", "off", "0"), False),
+}
 
 
 def parse(kind: DataType, given: object) -> Any:
@@ -56,10 +59,16 @@ def _json(given: object) -> Any:
 
 
 def _int(given: object) -> int:
+    """`5.0` is whole too."""
     if isinstance(given, str):
-        return int(given)
-    if isinstance(given, bool) or not isinstance(given, int | float) or given != int(given):
-        raise ValueError(f"it is {kind_of(given)}")
+        try:
+            return int(given)
+        except ValueError:
+            given = float(given)
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        raise TypeError(f"it is {kind_of(given)}")
+    if given != int(given):
+        raise ValueError("it is not whole")
     return int(given)
 
 

@@ -18,8 +18,6 @@ from .problems import Hierarchy, InvalidData, InvalidTransformation, OperatorInf
 Revisions = Mapping[str, Revision]
 """By id."""
 _IMMUTABLE = (type(None), bool, int, float, str)
-_DEEPEST = 50
-"""Workflows within one another; far more than people build, far less than Python's stack takes."""
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -90,7 +88,7 @@ class _Planner:
         slots = {End(name): slot for name, slot in given.items()}
         for operator in graph.order():
             inner = graph.revision_of(operator)
-            if inner in way or len(way) > _DEEPEST:
+            if inner in way:
                 raise InvalidTransformation(f"{_titles(way)}: it contains itself, by its operator {operator.name!r}")
             below = Hierarchy((*hierarchy.by_name, operator.name), (*hierarchy.by_id, operator.id))
             fed = {each.name: self._fed(graph, operator, each, slots) for each in inner.inputs}

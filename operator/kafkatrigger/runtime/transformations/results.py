@@ -22,7 +22,7 @@ def encode(kind: DataType, value: Any) -> bytes:
     """JSON; InvalidData for what JSON cannot express."""
     try:
         return _dumps(_of_its_type(kind, value))
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError, LookupError, RecursionError) as error:
         culprit = error.__cause__ or error
         problem = f"{kind_of(value)} cannot be written as {kind}: {bounded(str(culprit), 300)}"
         raise InvalidData(problem, Stage.ENCODING_RESULTS_TO_JSON) from None
@@ -80,7 +80,7 @@ def _from_pandas(pandas: Any, value: Any) -> Any:
 
 def _array(pandas: Any, values: Any) -> Any:
     """plotly keeps times as an array of objects, which are written much faster as an index."""
-    if pandas is not None and values.ndim == 1 and values.dtype == object:
+    if pandas is not None and pandas.api.types.is_object_dtype(values) and values.ndim == 1:
         index = pandas.Index(values)
         return _column(index) if index.dtype.kind == "M" else values.tolist()
     return values.tolist()

@@ -1,5 +1,6 @@
 """Values from JSON and to JSON."""
 
+import array
 import json
 import sys
 from contextlib import suppress
@@ -25,6 +26,7 @@ TIMES = pd.DatetimeIndex(["2020-01-01T00:00:00Z", "2020-01-01T01:00:00Z"])
     ("kind", "text", "value"),
     [
         ("INT", "5", 5),
+        ("INT", "5.0", 5),
         ("INT", "-900719925474099312345", -900719925474099312345),
         ("FLOAT", "1.3", 1.3),
         ("FLOAT", "-inf", float("-inf")),
@@ -146,7 +148,8 @@ def test_frames_of_several_series_are_sorted_by_time() -> None:
 @pytest.mark.parametrize(
     ("kind", "text", "sentence"),
     [
-        ("INT", "1.5", "'1.5' is no INT: "),
+        ("INT", "1.5", "'1.5' is no INT: it is not whole"),
+        ("INT", "inf", "'inf' is no INT: cannot convert float infinity to integer"),
         ("INT", "", "'' is no INT: "),
         ("INT", True, "'True' is no INT: it is a bool"),
         ("FLOAT", "1,5", "'1,5' is no FLOAT: could not convert"),
@@ -190,6 +193,7 @@ def test_what_is_no_value_of_its_type_is_said(kind: str, text: Any, sentence: st
         ("ANY", pd.Timestamp("2020-01-01T02:00+01:00"), '"2020-01-01T01:00:00.000Z"'),
         ("ANY", pd.Timestamp("2020-01-01T02:00"), '"2020-01-01T02:00:00.000"'),
         ("ANY", np.array([TIMES[0], pd.NaT], dtype=object), '["2020-01-01T00:00:00.000Z",null]'),
+        ("ANY", array.array("i", [1, 2]), "[1,2]"),
         ("ANY", np.array(["a", 1], dtype=object), '["a",1]'),
         ("PLOTLYJSON", {}, "{}"),
     ],
@@ -231,6 +235,7 @@ def test_a_frame_is_wrapped_by_column_and_row() -> None:
         ("DATAFRAME", pd.DataFrame({"a": [1, 2]}, index=[0, 0]), "its index has entries that are there twice"),
         ("ANY", object(), "an object cannot be written as ANY: it is or contains an object"),
         ("ANY", {"a": [1 << 70]}, "a dict cannot be written as ANY: Integer exceeds 64-bit range"),
+        ("MULTITSFRAME", pd.DataFrame({"a": [1]}), "a DataFrame cannot be written as MULTITSFRAME: 'timestamp'"),
         ("SERIES", {"a": [1], "__hd_wrapped_data_object__": "DATAFRAME"}, "is no SERIES"),
     ],
 )

@@ -6,10 +6,11 @@ import math
 import os
 from typing import Any
 
+import msgspec
 import pytest
 
 from kafkatrigger.runtime.transformations.execution import Library
-from kafkatrigger.runtime.transformations.model import Constant, Revision
+from kafkatrigger.runtime.transformations.model import Constant, Operator, Revision, Workflow
 from kafkatrigger.runtime.transformations.wiring import Wiring, from_json
 
 from .helpers import component, end, error, outputs, run, wiring, workflow
@@ -320,6 +321,12 @@ def test_a_workflow_that_cannot_run_is_refused_with_a_sentence(revision: Revisio
     failed = error([ADD, TEXT, revision], wiring(x="1"))
     assert sentence in failed["message"]
     assert (failed["type"], failed["process_stage"]) == ("InvalidTransformation", "PARSING_WORKFLOW")
+
+
+def test_operators_with_the_same_id() -> None:
+    twice = Workflow(operators=(Operator("a", "first", "Add"), Operator("a", "second", "Add")))
+    failed = error([ADD, msgspec.structs.replace(broken(""), workflow=twice)], wiring(x="1"))
+    assert failed["message"] == "the workflow 'W' (1.0.0): several of its operators have the same id"
 
 
 def test_an_unknown_transformation() -> None:
