@@ -21,12 +21,12 @@ DATA = "__data__"
 OPTIONS = "__data_parsing_options__"
 
 MILLISECONDS_FROM = 31_536_000_000
-"""Numbers of an index from here on (1971) are milliseconds since the epoch, as pandas writes times by default."""
+"""Numbers in place of times are, from here on (1971), milliseconds since the epoch, as pandas writes them by default."""
 
 _MICROSECONDS = len("2020-01-01T00:00:00.000000Z")
 _ISO = re.compile(r"[+-]?\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?")
-_INTEGER = re.compile(r"-?\d{1,18}")
-_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?")
+_INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})")
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
 _TRUTH = {
     **dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True),
     **dict.fromkeys(("false", "f", "no", "n", "off", "0"), False),
@@ -115,9 +115,9 @@ def _plot(given: object) -> dict[str, Any]:
 def _series(given: object) -> Any:
     content, metadata, options = _unwrapped(_json(given), "SERIES")
     if options.get("orient") == "split":
-        series = _made_series(content["data"], content.get("index"), content.get("name"))
+        series = _made_series(content["data"], _index(content["index"], _times), content.get("name"))
     elif isinstance(content, dict):
-        series = _made_series(list(content.values()), list(content), None)
+        series = _made_series(list(content.values()), _index(list(content), _keys), None)
     elif isinstance(content, list):
         series = _made_series(content, None, None)
     else:
@@ -126,13 +126,13 @@ def _series(given: object) -> Any:
     return series
 
 
-def _made_series(values: list[Any], index: list[Any] | None, name: Any) -> Any:
+def _made_series(values: list[Any], index: Any, name: Any) -> Any:
     """What holds nothing but null holds missing numbers."""
     import pandas as pd
 
     dtype = float if all(value is None for value in values) else None
     content = values if values and isinstance(values[0], float | int) else _times(values)
-    return pd.Series(content, index=None if index is None else _index(index), name=name, dtype=dtype)
+    return pd.Series(content, index=index, name=name, dtype=dtype)
 
 
 def _frame(given: object) -> Any:
@@ -141,14 +141,14 @@ def _frame(given: object) -> Any:
 
     content, metadata, options = _unwrapped(_json(given), "DATAFRAME")
     if options.get("orient") == "split":
-        frame = pd.DataFrame(content["data"], index=content.get("index"), columns=content["columns"])
+        frame = pd.DataFrame(content["data"], index=_index(content["index"], _times), columns=content["columns"])
     elif _is_frame(content):
         frame = pd.DataFrame(content)
+        frame.index = _index(list(frame.index), _keys)
     else:
         raise TypeError("it has to be an object of columns, or a list of records")
-    frame.index = _index(list(frame.index))
     for column in filter(_is_of_times, frame.columns):
-        frame[column] = _times(frame[column].tolist())
+        frame[column] = _moments(frame[column].tolist())
     frame.attrs.update(metadata)
     return frame
 
@@ -169,18 +169,17 @@ def _series_of_times(*needed: str) -> Callable[[object], Any]:
     """A frame with these columns and others, sorted by time."""
 
     def parse_frame(given: object) -> Any:
-        import pandas as pd
-
         frame = _frame(given)
         if not len(frame.columns):
-            return pd.DataFrame({"timestamp": _index([]), **{name: [] for name in needed[1:]}})
+            return frame.assign(timestamp=_index([], _times), **{name: [] for name in needed[1:]})
         if missing := [name for name in needed if name not in frame.columns]:
             raise ValueError(f"it has no column {' and no column '.join(missing)}")
         if len(frame.columns) == len(needed):
             raise ValueError(f"it has no column of values beside {' and '.join(needed)}")
         if nulls := [name for name in needed if frame[name].isna().any()]:
             raise ValueError(f"{nulls[0]} is null in row {int(frame[nulls[0]].isna().to_numpy().argmax())}")
-        frame["timestamp"] = pd.to_datetime(frame["timestamp"], utc=True)
+        if frame["timestamp"].dtype.kind != "M":
+            raise ValueError("timestamp holds other things than times: write 2026-01-01T00:00:00Z, or milliseconds")
         return frame.sort_values("timestamp", kind="stable")
 
     return parse_frame
@@ -195,24 +194,32 @@ def _unwrapped(content: Any, kind: str) -> tuple[Any, Mapping[str, Any], Mapping
     return content[DATA], content.get(METADATA) or {}, content.get(OPTIONS) or {}
 
 
-def _index(labels: list[Any]) -> Any:
-    """Labels as what they are in JSON's text: times, numbers, or text."""
+def _index(labels: list[Any], convert: Callable[[list[Any]], Any]) -> Any:
+    """Where there are no labels, one of times: most series are of time."""
     import pandas as pd
 
-    if not labels:
-        return pd.DatetimeIndex([], dtype="datetime64[us, UTC]")
-    if isinstance(labels[0], str):
-        labels = _numbers(labels)
-    if all(type(label) is int and label >= MILLISECONDS_FROM for label in labels):
-        return pd.to_datetime(labels, unit="ms", utc=True).as_unit("us")
-    return pd.Index(_times(labels))
+    return convert(labels) if labels else pd.DatetimeIndex([], dtype="datetime64[us, UTC]")
+
+
+def _keys(labels: list[Any]) -> Any:
+    """What are keys in JSON, and so text: times, numbers, or text."""
+    return _moments(_numbers(labels))
+
+
+def _moments(values: list[Any]) -> Any:
+    """Times as text, or as milliseconds; the values where they are neither."""
+    import pandas as pd
+
+    if all(type(value) is int and value >= MILLISECONDS_FROM for value in values):
+        return pd.to_datetime(values, unit="ms", utc=True).as_unit("us")
+    return _times(values)
 
 
 def _numbers(labels: list[Any]) -> list[Any]:
-    if all(isinstance(label, str) and _INTEGER.fullmatch(label) for label in labels):
-        return [int(label) for label in labels]
-    if all(isinstance(label, str) and _NUMBER.fullmatch(label) for label in labels):
-        return [float(label) for label in labels]
+    """Text that is written as JSON writes numbers, and so has no zeros in front, as numbers."""
+    for pattern, number in ((_INTEGER, int), (_NUMBER, float)):
+        if all(isinstance(label, str) and pattern.fullmatch(label) for label in labels):
+            return [number(label) for label in labels]
     return labels
 
 

@@ -81,6 +81,7 @@ def series(values: list[Any], index: Any = None, name: Any = None) -> pd.Series:
         ('{"0": 1, "1": 2}', series([1, 2])),
         ('{"0.5": 1, "2": 2}', series([1, 2], [0.5, 2.0])),
         ('{"a": "x", "b": "007"}', series(["x", "007"], ["a", "b"])),
+        ('{"007": 1, "008": 2}', series([1, 2], ["007", "008"])),
         ("[1, 2.5, null]", series([1, 2.5, np.nan])),
         ("[1, NaN]", series([1, np.nan])),
         ('["2020-01-01T00:00:00Z", "2020-01-01T01:00:00Z"]', pd.Series(TIMES)),
@@ -142,6 +143,8 @@ def test_frames_of_several_series_are_sorted_by_time() -> None:
     content = json.loads(encode(DataType.MULTITSFRAME, frame.iloc[::-1]))
     assert content["__hd_wrapped_data_object__"] == "DATAFRAME"
     assert list(content["__data__"]["value"].items()) == [("1", None), ("0", 1.0)]
+    columns = {"timestamp": [1577840400000, 1577836800000], "metric": ["a", "b"], "value": [1, 2]}
+    assert list(parse(DataType.MULTITSFRAME, columns)["timestamp"]) == list(TIMES)
     assert parse(DataType.MULTITSFRAME, "[]").columns.tolist() == ["timestamp", "metric"]
 
 
@@ -165,6 +168,7 @@ def test_frames_of_several_series_are_sorted_by_time() -> None:
         ("MULTITSFRAME", '[{"timestamp": "2020-01-01", "value": 1}]', "is no MULTITSFRAME: it has no column metric"),
         ("MULTITSFRAME", '[{"timestamp": "2020-01-01", "metric": "a"}]', "it has no column of values"),
         ("MULTITSFRAME", '[{"timestamp": "2020-01-01", "metric": null, "value": 1}]', "metric is null in row 0"),
+        ("SINGLETSFRAME", '[{"timestamp": 5, "value": 1}]', "timestamp holds other things than times"),
         ("SINGLETSFRAME", '[{"timestamp": "soon", "value": 1}]', "is no SINGLETSFRAME: "),
         ("PLOTLYJSON", "[]", "'[]' is no PLOTLYJSON: it is a list, and has to be an object"),
         ("ANY", "[" * 100_000, "'" + "[" * 59 + "…' is no ANY: "),
@@ -268,9 +272,15 @@ def test_series_of_time_survive(rows: list[tuple[Any, float]]) -> None:
     assert_series_equal(parse(DataType.SERIES, encode(DataType.SERIES, value).decode()), value)
 
 
+@given(st.lists(st.tuples(st.integers(-(1 << 62), 1 << 62), st.integers(-(1 << 62), 1 << 62)), min_size=1))
+def test_whole_numbers_stay_whole_numbers(rows: list[tuple[int, int]]) -> None:
+    value = pd.Series([number for _, number in rows], index=[label for label, _ in rows])
+    assert_series_equal(parse(DataType.SERIES, encode(DataType.SERIES, value).decode()), value)
+
+
 @given(st.lists(st.sampled_from(["a", "007", "1.5", "nan", "null", "x y"]), min_size=1))
 def test_texts_stay_texts(values: list[str]) -> None:
-    value = pd.Series(values)
+    value = pd.Series(values, index=values)
     assert_series_equal(parse(DataType.SERIES, encode(DataType.SERIES, value).decode()), value)
 
 
