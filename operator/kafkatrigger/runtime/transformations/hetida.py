@@ -94,7 +94,7 @@ def revisions_of(path: PurePath, content: bytes) -> list[Revision]:
         return [_revision(each) for each in (exports if isinstance(exports, list) else [exports])]
     except UnicodeDecodeError as error:
         raise InvalidTransformation(f"{path}: it is not UTF-8: {error.reason}") from None
-    except (msgspec.MsgspecError, InvalidTransformation, InvalidWiring) as error:
+    except (msgspec.MsgspecError, ValueError, InvalidTransformation, InvalidWiring) as error:
         raise InvalidTransformation(f"{path}: {error}") from None
 
 

@@ -146,8 +146,8 @@ def _list(values: Any) -> list[Any]:
 
 
 def plain(value: Any) -> Any:
-    """What a component says of a failure, as JSON takes it; its text where it does not."""
+    """What a component says of a failure, as JSON takes it; why it does not, where it does not."""
     try:
         return orjson.loads(_dumps(value))
-    except (TypeError, ValueError, RecursionError):
-        return bounded(repr(value))
+    except (TypeError, ValueError, RecursionError) as error:
+        return f"{kind_of(value)} that JSON cannot express: {bounded(str(error.__cause__ or error), 300)}"

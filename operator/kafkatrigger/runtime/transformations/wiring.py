@@ -9,6 +9,7 @@ from .problems import InvalidWiring
 
 DIRECT = "direct_provisioning"
 """The adapter whose values are in the wiring itself, or in the response."""
+_OF_OTHERS = ("filters", "dashboardPositionings")
 
 
 class _Wired(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
@@ -57,10 +58,10 @@ def from_json(given: object) -> Wiring:
 
 
 def _camel(node: object) -> object:
-    """Keys in camelCase, but for those of filters, which are the adapter's."""
+    """Keys in camelCase, but for those that are others': of filters and of dashboards."""
     if isinstance(node, Mapping):
         return {
-            (word := _camel_word(key)): value if word == "filters" else _camel(value) for key, value in node.items()
+            (word := _camel_word(key)): value if word in _OF_OTHERS else _camel(value) for key, value in node.items()
         }
     return [_camel(each) for each in node] if isinstance(node, list | tuple) else node
 

@@ -212,8 +212,9 @@ def test_what_a_component_says_and_json_cannot() -> None:
     )
     failed = error([component("C", code)])
     assert failed["message"] == "?"
-    assert failed["error_code"] == "<built-in function len>"
-    assert failed["extra_information"] == "{'x': <class 'object'>}"
+    sentence = "a builtin_function_or_method that JSON cannot express: it is or contains a builtin_function_or_method"
+    assert failed["error_code"] == sentence
+    assert failed["extra_information"] == "a dict that JSON cannot express: it is or contains a type"
 
 
 @pytest.mark.parametrize(
@@ -375,8 +376,10 @@ def test_a_wiring_that_does_not_fit_is_refused_with_a_sentence(given: Wiring, se
 def test_both_spellings_of_a_wiring_and_the_old_number_of_the_adapter() -> None:
     snake = {"workflow_input_name": "x", "adapter_id": 1, "filters": {"value": "1", "some_key": "kept"}, "unknown": 1}
     camel = {"workflowInputName": "x", "adapterId": 1, "filters": {"value": "1", "some_key": "kept"}}
-    given = from_json({"input_wirings": [snake]})
-    assert given == from_json({"inputWirings": [camel]})
+    positions = [{"some_name": 1}]
+    given = from_json({"input_wirings": [snake], "dashboard_positionings": positions})
+    assert given == from_json({"inputWirings": [camel], "dashboardPositionings": positions})
+    assert given.dashboard_positionings == ({"some_name": 1},)
     assert given.input_wirings[0].filters["some_key"] == "kept"
     assert outputs([ADD], given) == {"sum": 2.0}
 

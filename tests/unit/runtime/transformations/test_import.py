@@ -146,6 +146,11 @@ def changed(given: dict[str, Any], **fields: Any) -> dict[str, Any]:
             "f.json",
             "f.json: the wiring cannot be read: Object missing required field `workflowInputName` - at `$.inputWirings[0]`",
         ),
+        (
+            {**COMPONENT, "io_interface": {"inputs": COMPONENT["io_interface"]["inputs"] * 2}},
+            "f.json",
+            "f.json: inputs have a name twice",
+        ),
         ("x = ", "f.py", "f.py: it is no Python: invalid syntax"),
         ("x = 1", "f.py", "f.py: it has no function main: write `def main(*, ...)`"),
         ("def main(): ...", "f.py", "f.py: it has no COMPONENT_INFO"),
