@@ -10,6 +10,8 @@ CASES = {
     "kafkatrigger.consumer.__main__": OPERATOR_ONLY,
     "kafkatrigger.runtime.__main__": {*OPERATOR_ONLY, "confluent_kafka", "prometheus_client"},
     "kafkatrigger.runtime.worker": {*OPERATOR_ONLY, "confluent_kafka", "prometheus_client"},
+    "kafkatrigger.runtime.transformations.execution": {*OPERATOR_ONLY, "numpy", "pandas", "plotly"},
+    "kafkatrigger.runtime.transformations.hetida": {*OPERATOR_ONLY, "numpy", "pandas", "plotly"},
 }
 
 

@@ -8,10 +8,12 @@ _COMMANDS = {
     "blocked": "kafkatrigger.cli.blocked:blocked",
     "describe": "kafkatrigger.cli.describe:describe",
     "dlq": "kafkatrigger.cli.dlq:dlq",
+    "import": "kafkatrigger.cli.transformations:import_files",
     "operator": "kafkatrigger.cli.operator:operator",
     "replay": "kafkatrigger.cli.replay:replay",
     "resume": "kafkatrigger.cli.blocked:resume",
     "run": "kafkatrigger.cli.run:run",
+    "test": "kafkatrigger.cli.transformations:test",
     "top": "kafkatrigger.cli.top:top",
 }
 

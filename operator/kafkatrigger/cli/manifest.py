@@ -25,8 +25,25 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
+_ODD_BREAKS = set("\x85\u2028\u2029")
+"""YAML takes them for ends of lines, and reads them as such unless they are escaped."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes text that the loader, or one of YAML 1.1, would take for something else."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = '"' if _ODD_BREAKS & set(text) else "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def _resolve(tag: str, pattern: str, first: str) -> None:
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), list(first))
+    for each in (_Loader, _Dumper):
+        each.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), list(first))
 
 
 _resolve("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF")
@@ -36,13 +53,7 @@ _resolve("float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$"
 
 def load_trigger(path: Path, name: str | None) -> dict[str, Any]:
     """The one KafkaTrigger of the file, or the one called `name`; ManifestError where there is none or a choice."""
-    try:
-        documents = [_with_text_keys(each) for each in yaml.load_all(path.read_text(), _Loader)]
-    except OSError as error:
-        raise ManifestError(f"{path} cannot be read: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise ManifestError(f"{path} is not YAML: {error}") from None
-    triggers = [each for each in documents if isinstance(each, dict) and each.get("kind") == KIND]
+    triggers = [each for each in documents(path) if isinstance(each, dict) and each.get("kind") == KIND]
     wanted = [each for each in triggers if name in (None, _name(each))]
     if len(wanted) != 1:
         names = ", ".join(map(_name, triggers)) or "none"
@@ -53,6 +64,21 @@ def load_trigger(path: Path, name: str | None) -> dict[str, Any]:
     return trigger
 
 
+def documents(path: Path) -> list[Any]:
+    """The documents of a file; ManifestError."""
+    try:
+        return [_with_text_keys(each) for each in yaml.load_all(path.read_text(), _Loader)]
+    except OSError as error:
+        raise ManifestError(f"{path} cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{path} is not YAML: {error}") from None
+
+
+def text_of(document: object) -> str:
+    """A document as YAML that is read as the same; text of several lines is shown as it is."""
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
 def _name(trigger: dict[str, Any]) -> str:
     metadata = trigger.get("metadata")
     return str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
@@ -60,11 +86,11 @@ def _name(trigger: dict[str, Any]) -> str:
 
 def _with_text_keys(node: Any) -> Any:
     if isinstance(node, dict):
-        return {_text(key): _with_text_keys(value) for key, value in node.items()}
+        return {_text_key(key): _with_text_keys(value) for key, value in node.items()}
     return [_with_text_keys(each) for each in node] if isinstance(node, list) else node
 
 
-def _text(key: Any) -> str:
+def _text_key(key: Any) -> str:
     if isinstance(key, bool):
         return "true" if key else "false"
     return str(key)

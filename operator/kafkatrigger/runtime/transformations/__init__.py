@@ -1,0 +1,15 @@
+"""Transformations: components (Python code) and workflows (components and workflows, linked), as hetida designer has them.
+
+model        what a revision is, in the form of the custom resource
+hetida       revisions from exported JSON; `component_file` from one-file components
+data         the data types: values from JSON; `results` to JSON
+plan         a revision as a list of steps, made once; `code` is what its components' code became
+wiring       which value goes to which input
+execution    running a plan; `response` says what became of it
+
+Exceptions: TransformationError
+            ├── InvalidTransformation    a revision that cannot be read, or not be planned
+            ├── InvalidWiring            values for inputs that are not there, or none for those that need one
+            ├── InvalidData              a value that is none of its input's type, a result that is no JSON
+            └── ComponentFailed          the code of a component raised, or returned something else than its outputs
+"""
