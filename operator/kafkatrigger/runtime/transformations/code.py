@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
-from . import hdutils
-from .problems import InvalidTransformation
+from kafkatrigger.runtime.transformations import hdutils
+from kafkatrigger.runtime.transformations.problems import InvalidTransformation
 
 Main = Callable[..., Any]
 FILE = "COMPONENT CODE"

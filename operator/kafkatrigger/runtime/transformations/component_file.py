@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from . import wiring
-from .model import Component, DataType, Input, Output, Revision, State
-from .problems import InvalidTransformation
+from kafkatrigger.runtime.transformations import wiring
+from kafkatrigger.runtime.transformations.model import Component, DataType, Input, Output, Revision, State
+from kafkatrigger.runtime.transformations.problems import InvalidTransformation
 
 STATES: Mapping[str, State] = {"DRAFT": "Draft", "RELEASED": "Released", "DISABLED": "Disabled"}
 _WIRING = "TEST_WIRING_FROM_PY_FILE_IMPORT"

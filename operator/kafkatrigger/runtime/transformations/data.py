@@ -11,9 +11,9 @@ from typing import Any
 
 import orjson
 
-from ..errors import bounded, kind_of
-from .model import DataType
-from .problems import InvalidData
+from kafkatrigger.runtime.errors import bounded, kind_of
+from kafkatrigger.runtime.transformations.model import DataType
+from kafkatrigger.runtime.transformations.problems import InvalidData
 
 WRAPPED = "__hd_wrapped_data_object__"
 METADATA = "__metadata__"

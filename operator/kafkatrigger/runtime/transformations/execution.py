@@ -10,14 +10,19 @@ from typing import Any
 
 import msgspec
 
-from ..errors import bounded, kind_of, text_of
-from .data import parse
-from .model import Revision
-from .plan import Plan, Step, plan
-from .problems import ComponentFailed, InvalidData, InvalidTransformation, TransformationError
-from .response import Clock, Measured, Response, failure, success
-from .results import encode
-from .wiring import Wiring, direct_values
+from kafkatrigger.runtime.errors import bounded, kind_of, text_of
+from kafkatrigger.runtime.transformations.data import parse
+from kafkatrigger.runtime.transformations.model import Revision
+from kafkatrigger.runtime.transformations.plan import Plan, Step, plan
+from kafkatrigger.runtime.transformations.problems import (
+    ComponentFailed,
+    InvalidData,
+    InvalidTransformation,
+    TransformationError,
+)
+from kafkatrigger.runtime.transformations.response import Clock, Measured, Response, failure, success
+from kafkatrigger.runtime.transformations.results import encode
+from kafkatrigger.runtime.transformations.wiring import Wiring, direct_values
 
 _NEVER_CAUGHT = (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
 """They end the run, and not the component alone."""

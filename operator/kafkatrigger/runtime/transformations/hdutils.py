@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .data import parse
-from .model import DataType
-from .results import figure
+from kafkatrigger.runtime.transformations.data import parse
+from kafkatrigger.runtime.transformations.model import DataType
+from kafkatrigger.runtime.transformations.results import figure
 
 __all__ = [
     "ComponentException",

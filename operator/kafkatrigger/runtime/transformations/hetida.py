@@ -9,10 +9,21 @@ from typing import Any, Literal
 
 import msgspec
 
-from . import wiring
-from .component_file import STATES, revision_of_code
-from .model import Component, Constant, DataType, End, Input, Link, Operator, Output, Revision, Workflow
-from .problems import InvalidTransformation, InvalidWiring
+from kafkatrigger.runtime.transformations import wiring
+from kafkatrigger.runtime.transformations.component_file import STATES, revision_of_code
+from kafkatrigger.runtime.transformations.model import (
+    Component,
+    Constant,
+    DataType,
+    End,
+    Input,
+    Link,
+    Operator,
+    Output,
+    Revision,
+    Workflow,
+)
+from kafkatrigger.runtime.transformations.problems import InvalidTransformation, InvalidWiring
 
 
 class _Connector(msgspec.Struct):

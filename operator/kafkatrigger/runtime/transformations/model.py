@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from .problems import InvalidTransformation
-from .wiring import Wiring
+from kafkatrigger.runtime.transformations.problems import InvalidTransformation
+from kafkatrigger.runtime.transformations.wiring import Wiring
 
 API_VERSION = "kafkatrigger.dev/v1alpha1"
 KIND = "Transformation"

@@ -10,10 +10,25 @@ from typing import Any
 
 import msgspec
 
-from .code import CodeFailed, Main, load
-from .data import parse
-from .model import Component, DataType, End, Input, Link, Operator, Revision, Workflow
-from .problems import Hierarchy, InvalidData, InvalidTransformation, OperatorInfo, TransformationInfo
+from kafkatrigger.runtime.transformations.code import CodeFailed, Main, load
+from kafkatrigger.runtime.transformations.data import parse
+from kafkatrigger.runtime.transformations.model import (
+    Component,
+    DataType,
+    End,
+    Input,
+    Link,
+    Operator,
+    Revision,
+    Workflow,
+)
+from kafkatrigger.runtime.transformations.problems import (
+    Hierarchy,
+    InvalidData,
+    InvalidTransformation,
+    OperatorInfo,
+    TransformationInfo,
+)
 
 Revisions = Mapping[str, Revision]
 """By id."""

@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 
-from ..errors import bounded, text_of
-from .code import is_components, place
-from .hdutils import ComponentException
-from .problems import OperatorInfo, TransformationError
-from .results import plain
+from kafkatrigger.runtime.errors import bounded, text_of
+from kafkatrigger.runtime.transformations.code import is_components, place
+from kafkatrigger.runtime.transformations.hdutils import ComponentException
+from kafkatrigger.runtime.transformations.problems import OperatorInfo, TransformationError
+from kafkatrigger.runtime.transformations.results import plain
 
 TRACEBACK_LIMIT = 20_000
 """Characters."""

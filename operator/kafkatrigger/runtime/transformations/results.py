@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 
-from ..errors import bounded, kind_of
-from .data import DATA, METADATA, OPTIONS, WRAPPED, parse
-from .model import DataType
-from .problems import InvalidData, Stage
+from kafkatrigger.runtime.errors import bounded, kind_of
+from kafkatrigger.runtime.transformations.data import DATA, METADATA, OPTIONS, WRAPPED, parse
+from kafkatrigger.runtime.transformations.model import DataType
+from kafkatrigger.runtime.transformations.problems import InvalidData, Stage
 
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
 _FRAMES = (DataType.DATAFRAME, DataType.MULTITSFRAME, DataType.SINGLETSFRAME)

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from .problems import InvalidWiring
+from kafkatrigger.runtime.transformations.problems import InvalidWiring
 
 DIRECT = "direct_provisioning"
 """The adapter whose values are in the wiring itself, or in the response."""
