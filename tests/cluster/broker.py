@@ -183,8 +183,8 @@ class HostBroker:
 class HostCluster:
     """Three brokers, each a controller as well; everything has a replica on each of them."""
 
-    def __init__(self) -> None:
-        self.brokers = [HostBroker({"node.id": str(number), **_REPLICATED}) for number in (1, 2, 3)]
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.brokers = [HostBroker({"node.id": str(number), **_REPLICATED}, host=host) for number in (1, 2, 3)]
         voters = [f"{number}@{broker.controller}" for number, broker in enumerate(self.brokers, 1)]
         for broker in self.brokers:
             broker.voters, broker.cluster_id = voters, self.brokers[0].cluster_id

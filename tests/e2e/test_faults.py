@@ -92,6 +92,19 @@ def _brokers_hang(scene: Scene) -> Iterator[None]:
 
 
 @contextmanager
+def _partition_has_no_leader(scene: Scene) -> Iterator[None]:
+    """Of another topic than that with the traffic, which goes on."""
+    brokers = scene.own_brokers()
+    source, lonely = (f"{scene.namespace.name}.{name}" for name in ("rul.source", "lonely"))
+    scene.namespace.topics.create_unreplicated(lonely)
+    scene.start(source={"topics": [source, lonely]})
+    broker = brokers.broker(scene.namespace.topics.leader(lonely, 0))
+    broker.kill()
+    yield
+    broker.start()
+
+
+@contextmanager
 def _source_is_deleted(scene: Scene) -> Iterator[None]:
     trigger = scene.start(rate=0)
     scene.namespace.topics.delete(trigger.source)
@@ -215,6 +228,7 @@ def _function(name: str) -> Body:
 CAUSES: dict[str, Cause] = {
     "brokers are gone": _brokers_are_gone,
     "brokers hang": _brokers_hang,
+    "a partition has no leader": _partition_has_no_leader,
     "the source topic is deleted": _source_is_deleted,
     "the response topic refuses writes": _response_topic_refuses,
     "somebody else joins the group": _somebody_joins,

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from confluent_kafka import Consumer
 
-from tests.cluster.broker import HostBroker
+from tests.cluster.broker import HostBroker, HostCluster
 from tests.cluster.errors import ClusterError
 from tests.cluster.provider import Provider
 from tests.support import processes
@@ -59,9 +59,18 @@ class Scene:
     def own_broker(self, properties: Mapping[str, str] | None = None) -> HostBroker:
         """Brokers that nobody else has, which may be harmed. Comes before the trigger."""
         broker = self._stack.enter_context(HostBroker(properties or {}, host=self._cluster.host_address))
-        self.namespace = Namespace(self.namespace.name, broker.bootstrap, self._release)
-        self._servers = {"kafka": {"bootstrapServers": [broker.bootstrap]}}
+        self._use([broker.bootstrap])
         return broker
+
+    def own_brokers(self) -> HostCluster:
+        """The same with three of them."""
+        brokers = self._stack.enter_context(HostCluster(self._cluster.host_address))
+        self._use(brokers.servers)
+        return brokers
+
+    def _use(self, servers: list[str]) -> None:
+        self.namespace = Namespace(self.namespace.name, ",".join(servers), self._release)
+        self._servers = {"kafka": {"bootstrapServers": servers}}
 
     def apply(self, function: str = "functions:stamp", rate: int = RATE, keys: int = 20, **spec: Any) -> Trigger:
         """A trigger that gets messages from now on, whether it can run them or not."""

@@ -38,6 +38,15 @@ class Topics:
         settings = {key.replace("_", "."): value for key, value in config.items()}
         self._admin.create_topics([NewTopic(name, partitions, config=settings)])[name].result()
 
+    def create_unreplicated(self, name: str) -> None:
+        """One partition, which one broker has alone."""
+        self._admin.create_topics([NewTopic(name, 1, 1)])[name].result()
+
+    def leader(self, topic: str, partition: int) -> int:
+        """The id of the broker that leads the partition."""
+        found: int = self._admin.list_topics(topic, timeout=10).topics[topic].partitions[partition].leader
+        return found
+
     def forbid_writing(self, topic: str) -> None:
         """Nobody may write to it, on a broker that cares."""
         for each in _rules(ResourceType.TOPIC, topic, ResourcePatternType.LITERAL):

@@ -19,6 +19,7 @@ GROUP_SHARED = "GroupShared"
 STOPPED_ON_FAILURE = "StoppedOnFailure"
 FAILURE_RATE_HIGH = "FailureRateHigh"
 PARTITION_STOPPED = "PartitionStopped"
+PARTITION_UNAVAILABLE = "PartitionUnavailable"
 STALLED = "Stalled"
 CONSUMING = "Consuming"
 

@@ -40,7 +40,7 @@ from kafkatrigger.consumer.runtime_link import (
     WorkerGone,
 )
 from kafkatrigger.consumer.source import Source
-from kafkatrigger.consumer.stall import STALL_SECONDS, Flow
+from kafkatrigger.consumer.stall import STALL_SECONDS, Flow, Reading
 from kafkatrigger.consumer.stopping import Stopping
 from kafkatrigger.kafka import topics
 
@@ -107,7 +107,9 @@ class Engine:
         self._blame = Blame(config.retry, self._dispatcher, self._lanes, self._outcomes.lane, self._outcomes.died)
         self._commit_seconds = Histogram()
         health.measures = Measures(self._dispatcher.execution, self._outbox.latency, self._commit_seconds)
-        self._flow = Flow(config.timeout)
+        self._flow, self._reading = Flow(config.timeout), Reading()
+        self._unread: list[Partition] = []
+        """That stand still while others may flow."""
         self._is_stalled = False
         self._rereader = ports.rereader(self._lanes, self._outcomes.read_again)
         self._link = ports.link
@@ -428,9 +430,11 @@ class Engine:
         """What is parked, and what people have stopped, does not count."""
         in_flight = self._dispatcher.in_flight
         ends = source.ends()
-        unread = any(end > partition.end for partition, end in ends.items() if not source.is_stopped(partition))
+        readable = ((partition, end) for partition, end in ends.items() if not source.is_stopped(partition))
+        unread = {partition: partition.end for partition, end in readable if end > partition.end}
+        self._unread = self._reading.look(now, {} if self._stops.point else unread, self._has_room())
         is_busy = self._dispatcher.held > 0 or self._outbox.unacknowledged > 0
-        waits = (is_busy or unread) and not self._stops.point
+        waits = (is_busy or bool(unread)) and not self._stops.point
         attempts = self._outcomes.attempts
         # To read on is progress only where there was nothing else to do, to succeed only when that is acknowledged.
         read = 0 if is_busy else sum(each.end for each in ends)
@@ -463,5 +467,10 @@ class Engine:
         if self._is_stalled and reason[0] == pod_status.CONSUMING:
             return pod_status.STALLED, (
                 f"messages wait, and for {STALL_SECONDS:.0f} s none was finished: look at the logs of both containers"
+            )
+        if self._unread and reason[0] == pod_status.CONSUMING:
+            return pod_status.STALLED, (
+                f"more of {report.names(self._unread)} is there, and for {STALL_SECONDS:.0f} s nothing of it was read: look at "
+                "the log of the container consumer; to delete the pod makes another one read it"
             )
         return reason

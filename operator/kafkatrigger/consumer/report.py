@@ -81,6 +81,10 @@ def reason(parts: Parts, source: Source | None) -> Problem:
             f"members that are not of this trigger are in its group {config.group_id}: {source.strangers}. What they are given "
             "is never run: end them, or delete this trigger and create it with another source.groupId"
         )
+    if leaderless := source.leaderless:
+        return pod_status.PARTITION_UNAVAILABLE, (
+            f"no broker leads {names(leaderless)}, so nothing of it can be read: bring back the brokers that hold it"
+        )
     if point := parts.stopping.point:
         return pod_status.STOPPED_ON_FAILURE, sentence(point)
     if parts.breaker.open:
@@ -90,7 +94,7 @@ def reason(parts: Parts, source: Source | None) -> Problem:
         )
     if full := _full(parts.lanes, source):
         return pod_status.PARTITION_STOPPED, (
-            f"{_names(full)} has so many blocked keys that no more can be remembered, and stands still: decide about them with "
+            f"{names(full)} has so many blocked keys that no more can be remembered, and stands still: decide about them with "
             "kafkatrigger blocked"
         )
     if config.topic_pattern and not source.partitions:
@@ -106,7 +110,7 @@ def _full(lanes: Lanes, source: Source) -> list[Partition]:
     return [partition for partition, count in blocked.items() if count > MOST_PARKED and source.is_stopped(partition)]
 
 
-def _names(partitions: Iterable[Partition]) -> str:
+def names(partitions: Iterable[Partition]) -> str:
     """A few of them."""
     return ", ".join(sorted(partition.name for partition in partitions)[:10])
 
@@ -151,7 +155,7 @@ def _partition(
 def _blocked_message(blocked: Counter[Partition]) -> str:
     if not blocked:
         return ""
-    return f"{blocked.total()} keys of {_names(blocked)} wait for a decision: kafkatrigger blocked list"
+    return f"{blocked.total()} keys of {names(blocked)} wait for a decision: kafkatrigger blocked list"
 
 
 def _retention_warning(source: Source | None, lanes: Lanes, lost: int) -> str:
@@ -164,4 +168,4 @@ def _retention_warning(source: Source | None, lanes: Lanes, lost: int) -> str:
     near = {lane.partition for lane in waiting if source.is_near_removal(lane.partition, lane.first)}
     if not near:
         return ""
-    return f"retention is about to remove messages that wait for a decision, of {_names(near)}: decide about them"
+    return f"retention is about to remove messages that wait for a decision, of {names(near)}: decide about them"

@@ -208,6 +208,11 @@ class Source:
                 ends[partition] = high
         return ends
 
+    @property
+    def leaderless(self) -> list[Partition]:
+        """Partitions of its own that no broker leads, as of some seconds ago."""
+        return [partition for place, partition in self.partitions.items() if place in self._identities.leaderless]
+
     def is_near_removal(self, partition: Partition, offset: int | None) -> bool:
         """Whether the log's start has come close to this offset, as of the latest fetch: within a tenth of what is kept."""
         low, high = self._consumer.get_watermark_offsets(_at(partition), cached=True)

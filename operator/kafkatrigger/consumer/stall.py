@@ -1,5 +1,9 @@
 """Whether messages have stopped to flow though nothing names itself as the cause. Pure."""
 
+from collections.abc import Mapping
+
+from kafkatrigger.consumer.partition import Partition
+
 STALL_SECONDS = 15.0
 """Without a message that becomes terminal, while something waits."""
 
@@ -17,6 +21,25 @@ class Flow:
         """
         stands = self._work.look(now, (acknowledged, progress), waits, runs)
         return self._answers.look(now, acknowledged, answered, runs=False) or stands
+
+
+class Reading:
+    """Partitions that are not read, though more of them is there: one may stand still while the others flow."""
+
+    def __init__(self) -> None:
+        self._looked = 0.0
+        self._waited: dict[Partition, tuple[int, float]] = {}
+        """How far each is read, and the seconds for which that was so while there was room for more."""
+
+    def look(self, now: float, unread: Mapping[Partition, int], has_room: bool) -> list[Partition]:
+        """Those that stand still. `unread`: how far each is read of which more is there and nothing holds it back."""
+        passed = now - self._looked if has_room else 0.0
+        self._looked = now
+        before, self._waited = self._waited, {}
+        for partition, end in unread.items():
+            known, seconds = before.get(partition, (end, -passed))  # seen for the first time, it has waited since now
+            self._waited[partition] = (end, seconds + passed if known == end else 0.0)
+        return [partition for partition, (_, seconds) in self._waited.items() if seconds >= STALL_SECONDS]
 
 
 class Stall:

@@ -1,5 +1,6 @@
 """Topics: which exist, and making those that a trigger writes to."""
 
+import contextlib
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -106,6 +107,17 @@ def known_ids(answers: Descriptions) -> dict[str, bytes]:
         if uuid:
             found[name] = uuid
     return found
+
+
+def leaderless(answers: Descriptions) -> frozenset[tuple[str, int]]:
+    """Partitions that nobody can read or write, since no broker that has them is there."""
+    found = set()
+    for name, answer in answers.items():
+        with contextlib.suppress(KafkaException):
+            for each in answer.result().partitions:
+                if each.leader is None or each.leader.id < 0:
+                    found.add((name, each.id))
+    return frozenset(found)
 
 
 def topic_id(described: TopicDescription) -> bytes:

@@ -1,7 +1,9 @@
 """What is a stall, and what only looks like one."""
 
 from kafkatrigger.consumer.histogram import BOUNDS, Histogram
-from kafkatrigger.consumer.stall import STALL_SECONDS, Flow, Stall
+from kafkatrigger.consumer.offsets import Origin, start
+from kafkatrigger.consumer.partition import Partition
+from kafkatrigger.consumer.stall import STALL_SECONDS, Flow, Reading, Stall
 
 TIMEOUT = 30.0
 
@@ -53,3 +55,31 @@ def test_answers_that_come_slowly_are_no_stall() -> None:
     for now in range(100):
         answered = now % 25 == 24
         assert not flow.look(float(now), now // 25, progress=0, waits=True, runs=True, answered=answered)
+
+
+STUCK, FLOWING = (Partition("t", number, 0, Origin("Committed"), start(0)) for number in range(2))
+
+
+def test_one_partition_that_is_not_read_is_named_while_another_flows() -> None:
+    reading = Reading()
+    for now in range(100, 115):
+        assert reading.look(float(now), {STUCK: 7, FLOWING: now}, has_room=True) == []
+    assert reading.look(115.0, {STUCK: 7, FLOWING: 115}, has_room=True) == [STUCK]
+    assert reading.look(116.0, {STUCK: 8, FLOWING: 115}, has_room=True) == []
+
+
+def test_that_all_of_a_partition_is_read_begins_it_anew() -> None:
+    reading = Reading()
+    reading.look(0.0, {STUCK: 7}, has_room=True)
+    reading.look(14.0, {}, has_room=True)
+    assert reading.look(16.0, {STUCK: 7}, has_room=True) == []
+    assert reading.look(30.0, {STUCK: 7}, has_room=True) == []
+    assert reading.look(31.0, {STUCK: 7}, has_room=True) == [STUCK]
+
+
+def test_while_there_is_no_room_nothing_has_to_be_read() -> None:
+    reading = Reading()
+    for now in range(100):
+        assert reading.look(float(now), {STUCK: 7}, has_room=now % 10 == 0) == []
+    assert reading.look(100.0, {STUCK: 7}, has_room=True) == []
+    assert reading.look(105.0, {STUCK: 7}, has_room=True) == [STUCK]
