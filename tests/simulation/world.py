@@ -267,7 +267,7 @@ class World:
                 mock.patch.object(transaction, "wait", lambda calls, seconds: clock.wait(seconds, calls[0].done)),
                 mock.patch.object(dispatcher, "hash", _stable_hash, create=True),
                 mock.patch.object(source, "Consumer", lambda settings: self._current.connect(settings)),
-                mock.patch.object(source, "AdminClient", _nothing),
+                mock.patch.object(source, "Admin", _nothing),
                 mock.patch.object(source, "Membership", _nothing),
                 mock.patch.object(topics, "ask_ids", lambda *_: {}),
                 mock.patch.object(log_offsets, "ranges", self.broker.ranges),

@@ -30,7 +30,6 @@ from typing import Protocol
 
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
-from confluent_kafka.admin import AdminClient
 
 from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.consumer import probe, verdicts
@@ -43,6 +42,7 @@ from kafkatrigger.consumer.output import Entry, Output, Plain, live, live_output
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.verdicts import Failure
 from kafkatrigger.kafka import client, topics
+from kafkatrigger.kafka.admin import Admin
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Connections(msgspec.Struct, frozen=True):
 def connections(config: ConsumerConfig, transactional_id: str = "") -> Connections:
     """Those of a trigger; with transactions where there is an id for them."""
     common = client.connection(config.bootstrap_servers, config.connection_options)
-    admin = AdminClient({**common, "logger": logging.getLogger("librdkafka")})
+    admin = Admin(common)
     targets = {config.dead_letter.topic, *([config.response.topic] if config.response else [])}
     test = partial(probe.write_and_abort, f"{transactional_id}.probe") if transactional_id else probe.write
 

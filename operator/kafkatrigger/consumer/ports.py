@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from confluent_kafka import KafkaError
-from confluent_kafka.admin import AdminClient
 
 from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.frames import Record
@@ -23,6 +22,7 @@ from kafkatrigger.consumer.spans import Exporter
 from kafkatrigger.consumer.start import Policy
 from kafkatrigger.consumer.tracing import Tracing
 from kafkatrigger.kafka import client
+from kafkatrigger.kafka.admin import Admin
 
 GiveUp = Callable[[list[Partition]], None]
 Deliver = Callable[[Lane, Record], bool]
@@ -46,7 +46,7 @@ class Ports:
 def real(config: ConsumerConfig, policy: Policy, socket: Path) -> Ports:
     """A broker, and a runtime that listens on the socket."""
     common = client.connection(config.bootstrap_servers, config.connection_options)
-    admin = AdminClient({**common, **client.QUIET})
+    admin = Admin(common)
     rereading = client.rereading(common, config.group_id, config.max_buffered_bytes, config.source_options)
     return Ports(
         missing=lambda: startup.missing(config, admin),

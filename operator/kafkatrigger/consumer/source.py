@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient
 from msgspec.structs import replace
 
 from kafkatrigger.api.checkpoint import is_another
@@ -25,6 +24,7 @@ from kafkatrigger.consumer.offsets import Origin
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.runs import Run, runs
 from kafkatrigger.kafka import client, group_members, log_offsets, topics
+from kafkatrigger.kafka.admin import Admin
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Source:
         self.joined = False
         """It was given an assignment, if an empty one, and did not lose it."""
         common = client.connection(config.bootstrap_servers, config.connection_options)
-        self._admin = AdminClient({**common, **client.QUIET})
+        self._admin = Admin(common)
         self._client_id = client_id(config.namespace, config.name)
         self._membership = Membership(
             lambda: in_background("membership", partial(group_members.inquire, common, config.group_id)),

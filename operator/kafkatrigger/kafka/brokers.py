@@ -22,7 +22,7 @@ from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.moves import Group
 from kafkatrigger.api.topic_pattern import matching
 from kafkatrigger.kafka.admin import Admin
-from kafkatrigger.kafka.client import QUIET, connection
+from kafkatrigger.kafka.client import connection
 from kafkatrigger.kafka.topics import topic_id
 
 T = TypeVar("T")
@@ -232,7 +232,7 @@ def _connect(servers: tuple[str, ...]) -> _Client:
         if error.code() != KafkaError._ALL_BROKERS_DOWN:
             errors[:] = [error.str()]
 
-    return _Client(Admin({**connection(servers, {}), **QUIET}, error_cb=remember), errors)
+    return _Client(Admin(connection(servers, {}), error_cb=remember), errors)
 
 
 def _words(client: _Client, reason: KafkaError) -> str:

@@ -6,12 +6,8 @@ Configuration = dict[str, str | int | float | bool]
 
 CLIENT_ID = "kafkatrigger"
 
-QUIET: Configuration = {
-    "log_level": 0,
-    # All is asked of the broker that is taken for the controller. That it is gone is found out this soon, not after 5 minutes.
-    "topic.metadata.refresh.interval.ms": 5_000,
-}
-"""For clients that only ask: what goes wrong they raise, and lines of their own would not be of our log's form."""
+QUIET: Configuration = {"log_level": 0}
+"""For clients that raise what goes wrong: lines of their own would not be of our log's form."""
 
 
 def connection(bootstrap_servers: Sequence[str], options: Mapping[str, str]) -> Configuration:

@@ -13,9 +13,9 @@ from typing import Protocol
 
 import msgspec
 from confluent_kafka import ConsumerGroupState
-from confluent_kafka.admin import AdminClient
 
-from kafkatrigger.kafka.client import QUIET, Configuration
+from kafkatrigger.kafka.admin import Admin
+from kafkatrigger.kafka.client import Configuration
 
 SHOWN = 5
 REQUEST_TIMEOUT = 10.0
@@ -81,7 +81,7 @@ def inquire(settings: Configuration, group: str) -> Group:
 def main() -> None:
     """The life of the process."""
     question = msgspec.json.decode(sys.stdin.buffer.read(), type=Question)
-    admin = AdminClient({**question.settings, **QUIET})
+    admin = Admin(question.settings)
     answers = admin.describe_consumer_groups([question.group], request_timeout=REQUEST_TIMEOUT)
     found = answers[question.group].result()
     members = [Member(each.member_id, each.client_id, each.host) for each in found.members]

@@ -5,9 +5,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import zip_longest
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import OffsetSpec
 
 from kafkatrigger.kafka import log_offsets
+from kafkatrigger.kafka.admin import Admin
 from kafkatrigger.kafka.client import Configuration
 
 Ranges = Mapping[int, tuple[int, int]]
@@ -32,7 +33,7 @@ class Reader:
 
     def __init__(self, common: Configuration, patience: float = PATIENCE) -> None:
         self._patience = patience
-        self.admin = AdminClient(common)
+        self.admin = Admin(common)
         self._consumer = Consumer(
             {
                 **common,

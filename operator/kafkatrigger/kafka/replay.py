@@ -38,7 +38,7 @@ from kafkatrigger.api.topic_pattern import matching
 from kafkatrigger.kafka import group_members, group_offsets, log_offsets
 from kafkatrigger.kafka.admin import Admin
 from kafkatrigger.kafka.brokers import group_of
-from kafkatrigger.kafka.client import QUIET, connection
+from kafkatrigger.kafka.client import connection
 from kafkatrigger.kafka.log_offsets import Place
 from kafkatrigger.kafka.one_request import serve
 from kafkatrigger.kafka.topics import topic_id
@@ -242,7 +242,7 @@ def _followed(admin: Admin, group: str, moves: tuple[Move, ...]) -> tuple[Move, 
 
 def previewed(config: ConsumerConfig, wish: Wish) -> Answer:
     """Where the wish would move each partition of the trigger with this configuration."""
-    admin = Admin({**connection(config.bootstrap_servers, config.connection_options), **QUIET})
+    admin = Admin(connection(config.bootstrap_servers, config.connection_options))
     everything = msgspec.structs.replace(wish, topics=tuple(config.topics), pattern=config.topic_pattern)
     return answer(admin, Check(group_of(config), everything))
 
