@@ -434,12 +434,11 @@ class Engine:
         unread = {partition: partition.end for partition, end in readable if end > partition.end}
         self._unread = self._reading.look(now, {} if self._stops.point else unread, self._has_room())
         is_busy = self._dispatcher.held > 0 or self._outbox.unacknowledged > 0
-        waits = (is_busy or bool(unread)) and not self._stops.point
+        waits = (is_busy or bool(unread)) and not self._stops.point and not self._breaker.open
         attempts = self._outcomes.attempts
         # To read on is progress only where there was nothing else to do, to succeed only when that is acknowledged.
         read = 0 if is_busy else sum(each.end for each in ends)
         progress = attempts.total() - attempts["succeeded"], read
-        waits = waits and not self._breaker.open
         acknowledged, answered = self._outbox.acknowledged.total(), self._outbox.unacknowledged > 0
         self._is_stalled = self._flow.look(now, acknowledged, progress, waits, in_flight > 0, answered)
 
