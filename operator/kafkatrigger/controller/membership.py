@@ -7,7 +7,6 @@ messages in both, and members of different protocols keep each other out. What t
 of their Deployment; it follows the spec at once, or when everybody has left.
 """
 
-import hashlib
 from typing import NamedTuple
 
 import msgspec
@@ -15,6 +14,7 @@ import msgspec
 from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.moves import Answer, Empty, Group
 from kafkatrigger.controller.conditions import Verdict, no
+from kafkatrigger.controller.desired import digest
 from kafkatrigger.kafka.brokers import Finding
 
 
@@ -46,7 +46,8 @@ class Change(NamedTuple):
 def membership(config: ConsumerConfig) -> Membership:
     """What the pods of this configuration are."""
     protocol = "Classic" if config.group_protocol == "Classic" else "Consumer"
-    return Membership(sorted(config.bootstrap_servers), config.group_id, protocol, _digest(config))
+    sources = digest((sorted(config.topics), config.topic_pattern))[:16]
+    return Membership(sorted(config.bootstrap_servers), config.group_id, protocol, sources)
 
 
 def leaves(change: Change) -> bool:
@@ -89,11 +90,6 @@ def hold(change: Change, answer: Answer | None) -> Verdict | None:
     if change.pods:
         return no("GroupChanging", f"{text}: {change.pods} still to drain")
     return no("GroupChanging", f"{text}: waiting until the group is empty{'; ' + answer.waiting if answer else ''}")
-
-
-def _digest(config: ConsumerConfig) -> str:
-    named = msgspec.json.encode((sorted(config.topics), config.topic_pattern))
-    return hashlib.sha256(named).hexdigest()[:16]
 
 
 def _parsed(text: str) -> Membership | None:
