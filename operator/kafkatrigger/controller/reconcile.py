@@ -138,10 +138,11 @@ class Reconciler:
         if isinstance(accepted, Refused):
             return self._observe_refused(trigger, accepted)
         ruling = self._ruling(trigger.key, accepted)
-        if ruling.holds and (waiting := self._waits(trigger, accepted)):
-            kept = self._leave_group(trigger, accepted)
+        change = self._change(trigger, accepted.config)
+        if ruling.holds and (waiting := self._waits(trigger, accepted, change)):
+            kept = self._leave_group(trigger, change)
             return replace(self._observe(trigger, accepted, ruling, kept, None), awaited=waiting)
-        hold = self._hold(trigger, accepted) if ruling.holds else self._leave_group(trigger, accepted)
+        hold = self._hold(trigger, accepted, change) if ruling.holds else self._leave_group(trigger, change)
         is_held = not ruling.holds or hold.verdict is not None
         workload = self._workload(trigger)
         wanted = manifests(
@@ -153,28 +154,27 @@ class Reconciler:
         problem = await self._leftover(trigger) or await self._deployer.deploy(trigger, wanted)
         return self._observe(trigger, accepted, ruling, hold, problem)
 
-    def _waits(self, trigger: Trigger, accepted: Accepted) -> Verdict | None:
+    def _waits(self, trigger: Trigger, accepted: Accepted, change: Change) -> Verdict | None:
         """Why the objects stay as they are while the brokers do not have what the spec names."""
         spec, workload = accepted.spec, self._workload(trigger)
         if workload is None or spec.suspend or not spec.scaling.replicas:
             return None
         connection = self._connection(trigger.key, accepted.config)
         ready = sum(pod.ready for pod in workload.staying)
-        return membership.waits(self._change(trigger, accepted), connection.finding if connection else None, ready)
+        return membership.waits(change, connection.finding if connection else None, ready)
 
-    def _change(self, trigger: Trigger, accepted: Accepted) -> Change:
-        config = accepted.config
-        wanted = membership.membership(config)
-        return Change(self._membership(trigger), wanted, group_of(config), self._pods_left(trigger))
+    def _change(self, trigger: Trigger, config: ConsumerConfig) -> Change:
+        workload = self._workload(trigger)
+        before = workload.scale.membership if workload else ""
+        return Change(before, membership.membership(config), group_of(config), self._pods_left(trigger))
 
     def _connection(self, key: Key, config: ConsumerConfig) -> Connection | None:
         question = target(key.namespace, config.bootstrap_servers, config.topics, config.topic_pattern)
         return self._monitors.brokers.watch(key, (question,)).get(question)
 
-    def _hold(self, trigger: Trigger, accepted: Accepted) -> Hold:
+    def _hold(self, trigger: Trigger, accepted: Accepted, change: Change) -> Hold:
         """Whether the pods have to wait for a replay, or for those of another group."""
-        config, change = accepted.config, self._change(trigger, accepted)
-        topics = tuple(config.topics)
+        config, topics = accepted.config, tuple(accepted.config.topics)
         state = replay.State(
             *(change.group, topics, config.topic_pattern),
             *(replay.wanted(accepted.spec, topics), replay.remembered(trigger.status), change.pods),
@@ -187,15 +187,10 @@ class Reconciler:
         kept = change.before if verdict else change.wanted.text()
         return Hold(verdict or (replay.HOLD if replay.holds(state) else None), kept, step)
 
-    def _leave_group(self, trigger: Trigger, accepted: Accepted) -> Hold:
+    def _leave_group(self, trigger: Trigger, change: Change) -> Hold:
         """The group is another trigger's, or its brokers are not known to answer: nothing of it is moved."""
         self._monitors.errands.watch(trigger.key, ())
-        text = self._membership(trigger) or membership.membership(accepted.config).text()
-        return Hold(None, text, _stored(trigger))
-
-    def _membership(self, trigger: Trigger) -> str:
-        workload = self._workload(trigger)
-        return workload.scale.membership if workload else ""
+        return Hold(None, change.before or change.wanted.text(), _stored(trigger))
 
     def _is_running(self, trigger: Trigger) -> bool:
         workload = self._workload(trigger)
