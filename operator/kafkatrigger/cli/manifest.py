@@ -53,7 +53,7 @@ _resolve("float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$"
 
 def load_trigger(path: Path, name: str | None) -> dict[str, Any]:
     """The one KafkaTrigger of the file, or the one called `name`; ManifestError where there is none or a choice."""
-    triggers = [each for each in documents(path) if isinstance(each, dict) and each.get("kind") == KIND]
+    triggers = of_kind(path, KIND)
     wanted = [each for each in triggers if name in (None, _name(each))]
     if len(wanted) != 1:
         names = ", ".join(map(_name, triggers)) or "none"
@@ -62,6 +62,11 @@ def load_trigger(path: Path, name: str | None) -> dict[str, Any]:
     if trigger.get("apiVersion") != API_VERSION:
         raise ManifestError(f"{path}: apiVersion is {trigger.get('apiVersion')!r}, and has to be {API_VERSION}")
     return trigger
+
+
+def of_kind(path: Path, kind: str) -> list[dict[str, Any]]:
+    """The resources of a kind that a file holds; ManifestError."""
+    return [each for each in documents(path) if isinstance(each, dict) and each.get("kind") == kind]
 
 
 def documents(path: Path) -> list[Any]:

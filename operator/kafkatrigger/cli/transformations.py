@@ -6,13 +6,12 @@ import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
 import orjson
 
-from kafkatrigger.cli.manifest import ManifestError, documents, text_of
+from kafkatrigger.cli.manifest import ManifestError, documents, of_kind, text_of
 from kafkatrigger.cli.render import counted, json_text
 from kafkatrigger.runtime.transformations import wiring as wirings
 from kafkatrigger.runtime.transformations.execution import Library
@@ -100,11 +99,7 @@ def _revision(file: Path) -> Revision:
 
 
 def _revisions(file: Path) -> list[Revision]:
-    return [from_manifest(each, str(file)) for each in documents(file) if _is_transformation(each)]
-
-
-def _is_transformation(document: Any) -> bool:
-    return isinstance(document, dict) and document.get("kind") == KIND
+    return [from_manifest(each, str(file)) for each in of_kind(file, KIND)]
 
 
 def _around(file: Path, revision: Revision) -> list[Revision]:
