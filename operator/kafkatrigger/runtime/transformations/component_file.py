@@ -1,16 +1,15 @@
 """A component of one Python file, as hetida designer writes them. It is read, and not run."""
 
 import ast
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from kafkatrigger.runtime.transformations import wiring
-from kafkatrigger.runtime.transformations.model import Component, DataType, Input, Output, Revision, State
+from kafkatrigger.runtime.transformations.header import Header
+from kafkatrigger.runtime.transformations.model import Component, DataType, Input, Output, Revision
 from kafkatrigger.runtime.transformations.problems import InvalidTransformation
 
-STATES: Mapping[str, State] = {"DRAFT": "Draft", "RELEASED": "Released", "DISABLED": "Disabled"}
 _WIRING = "TEST_WIRING_FROM_PY_FILE_IMPORT"
 
 
@@ -23,20 +22,11 @@ class _OutputInfo(msgspec.Struct):
     data_type: DataType
 
 
-class _Info(msgspec.Struct):
+class _Info(Header):
     """What COMPONENT_INFO says. In older files an input or output is its type alone."""
 
-    name: str
-    id: str
-    revision_group_id: str
-    version_tag: str
-    inputs: dict[str, DataType | _InputInfo] = {}
-    outputs: dict[str, DataType | _OutputInfo] = {}
-    category: str = ""
-    description: str = ""
-    state: Literal["DRAFT", "RELEASED", "DISABLED"] = "DRAFT"
-    released_timestamp: str | None = None
-    disabled_timestamp: str | None = None
+    inputs: dict[str, DataType | _InputInfo] = msgspec.field(default_factory=dict)
+    outputs: dict[str, DataType | _OutputInfo] = msgspec.field(default_factory=dict)
 
 
 def revision_of_code(code: str) -> Revision:
@@ -53,17 +43,8 @@ def revision_of_code(code: str) -> Revision:
         info = msgspec.convert(_literal(module, "COMPONENT_INFO"), _Info)
     except msgspec.ValidationError as error:
         raise InvalidTransformation(f"COMPONENT_INFO: {error}") from None
-    return Revision(
-        id=info.id,
-        revision_group_id=info.revision_group_id,
-        name=info.name,
-        version_tag=info.version_tag,
-        state=STATES[info.state],
-        category=info.category,
-        description=info.description,
+    return info.revision(
         documentation=ast.get_docstring(module) or "",
-        released_timestamp=info.released_timestamp,
-        disabled_timestamp=info.disabled_timestamp,
         inputs=tuple(_input(name, each) for name, each in info.inputs.items()),
         outputs=tuple(_output(name, each) for name, each in info.outputs.items()),
         component=Component(code),

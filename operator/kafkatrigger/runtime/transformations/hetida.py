@@ -10,7 +10,8 @@ from typing import Any, Literal
 import msgspec
 
 from kafkatrigger.runtime.transformations import wiring
-from kafkatrigger.runtime.transformations.component_file import STATES, revision_of_code
+from kafkatrigger.runtime.transformations.component_file import revision_of_code
+from kafkatrigger.runtime.transformations.header import Header
 from kafkatrigger.runtime.transformations.model import (
     Component,
     Constant,
@@ -79,19 +80,10 @@ class _Content(msgspec.Struct):
     constants: list[_Attached] = []
 
 
-class _Export(msgspec.Struct):
-    id: str
-    revision_group_id: str
-    name: str
-    version_tag: str
+class _Export(Header, kw_only=True):
     type: Literal["COMPONENT", "WORKFLOW"]
     content: str | dict[str, Any]
-    state: Literal["DRAFT", "RELEASED", "DISABLED"] = "DRAFT"
-    category: str = ""
-    description: str = ""
     documentation: str = ""
-    released_timestamp: str | None = None
-    disabled_timestamp: str | None = None
     io_interface: _Interfaces = msgspec.field(default_factory=_Interfaces)
     test_wiring: dict[str, Any] | None = None
 
@@ -115,17 +107,8 @@ def _revision(given: object) -> Revision:
     if is_component != isinstance(export.content, str):
         raise InvalidTransformation(f"its type is {export.type}, and its content is not")
     interface = export.io_interface
-    return Revision(
-        id=export.id,
-        revision_group_id=export.revision_group_id,
-        name=export.name,
-        version_tag=export.version_tag,
-        state=STATES[export.state],
-        category=export.category,
-        description=export.description,
+    return export.revision(
         documentation=export.documentation,
-        released_timestamp=export.released_timestamp,
-        disabled_timestamp=export.disabled_timestamp,
         inputs=tuple(_input(each) for each in interface.inputs if each.name),
         outputs=tuple(Output(each.name, each.data_type) for each in interface.outputs if each.name),
         component=Component(export.content) if isinstance(export.content, str) else None,
