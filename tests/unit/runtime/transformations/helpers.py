@@ -40,15 +40,7 @@ def outputs_of(text: str) -> tuple[Output, ...]:
 
 def component(name: str, code: str, inputs: str = "", outputs: str = "") -> Revision:
     """A component whose id is its name."""
-    return Revision(
-        id=name,
-        revision_group_id=f"group of {name}",
-        name=name,
-        version_tag="1.0.0",
-        inputs=inputs_of(inputs),
-        outputs=outputs_of(outputs),
-        component=Component(code),
-    )
+    return _revision(name, inputs, outputs, component=Component(code))
 
 
 def end(text: str) -> End:
@@ -62,6 +54,15 @@ def workflow(
 ) -> Revision:
     """A workflow of `operator: transformation` and links such as `x -> a.x`, which are separated by commas."""
     pairs = [each.split(" -> ") for each in links.split(", ") if each]
+    content = Workflow(
+        operators=tuple(Operator(each, each, of) for each, of in operators.items()),
+        links=tuple(Link(end(start), end(stop)) for start, stop in pairs),
+        **more,
+    )
+    return _revision(name, inputs, outputs, workflow=content)
+
+
+def _revision(name: str, inputs: str, outputs: str, **content: Any) -> Revision:
     return Revision(
         id=name,
         revision_group_id=f"group of {name}",
@@ -69,11 +70,7 @@ def workflow(
         version_tag="1.0.0",
         inputs=inputs_of(inputs),
         outputs=outputs_of(outputs),
-        workflow=Workflow(
-            operators=tuple(Operator(each, each, of) for each, of in operators.items()),
-            links=tuple(Link(end(start), end(stop)) for start, stop in pairs),
-            **more,
-        ),
+        **content,
     )
 
 
