@@ -24,7 +24,7 @@ class CodeFailed(InvalidTransformation):
 @functools.lru_cache(maxsize=_CACHED)
 def load(identity: str, code: str) -> Main:
     """The `main` of a component's code; CodeFailed. The code is a module: what it keeps in globals stays."""
-    sys.modules["hdutils"] = hdutils
+    hdutils.provide()
     file = f"{FILE} {identity}"
     linecache.cache[file] = (len(code), None, code.splitlines(keepends=True), file)
     module = types.ModuleType(f"kafkatrigger_component_{identity.replace('-', '_')}")

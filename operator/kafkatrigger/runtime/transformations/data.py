@@ -1,11 +1,10 @@
 """From JSON to the values that components get.
 
-A value is JSON, or text that holds JSON: in a wiring all of them are text. Times are UTC: those without a zone are taken
-for it. pandas is imported when the first value needs it.
+A value is JSON, or text that holds JSON: in a wiring all of them are text. pandas is imported when the first value
+needs it.
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,22 +19,15 @@ METADATA = "__metadata__"
 DATA = "__data__"
 OPTIONS = "__data_parsing_options__"
 
-MILLISECONDS_FROM = 31_536_000_000
-"""Numbers in place of times are, from here on (1971), milliseconds since the epoch, as pandas writes them by default."""
-
-_MICROSECONDS = len("2020-01-01T00:00:00.000000Z")
-_ISO = re.compile(r"[+-]?\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?")
-_INTEGER = re.compile(r"-?(0|[1-9]\d{0,17})")
-_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")
 _TRUTH = {
     **dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True),
     **dict.fromkeys(("false", "f", "no", "n", "off", "0"), False),
 }
 
 
-def parse(kind: DataType, given: object) -> Any:
-    """The value of a type; InvalidData that says what it is instead. Null is None."""
-    if given is None:
+def parse(kind: DataType, given: object, *, is_nullable: bool = False) -> Any:
+    """The value of a type; InvalidData that says what it is instead. Null is None; so is its text where it may be null."""
+    if given is None or (is_nullable and given == "null"):
         return None
     try:
         return _PARSERS[kind](given)
@@ -79,6 +71,9 @@ def _float(given: object) -> float:
 
 
 def _string(given: object) -> str:
+    """Numbers are text too: JSON does not say which of them are ids."""
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        return str(given)
     if not isinstance(given, str):
         raise TypeError(f"it is {kind_of(given)}")
     return given
@@ -113,65 +108,31 @@ def _plot(given: object) -> dict[str, Any]:
 
 
 def _series(given: object) -> Any:
+    from kafkatrigger.runtime.transformations import pandas_json
+
     content, metadata, options = _unwrapped(_json(given), "SERIES")
-    if options.get("orient") == "split":
-        series = _made_series(content["data"], _index(content["index"], _times), content.get("name"))
-    elif isinstance(content, dict):
-        series = _made_series(list(content.values()), _index(list(content), _keys), None)
-    elif isinstance(content, list):
-        series = _made_series(content, None, None)
-    else:
-        raise TypeError(f"it is {kind_of(content)}, and has to be an object or a list")
-    series.attrs.update(metadata)
-    return series
-
-
-def _made_series(values: list[Any], index: Any, name: Any) -> Any:
-    """What holds nothing but null holds missing numbers."""
-    import pandas as pd
-
-    dtype = float if all(value is None for value in values) else None
-    content = values if values and isinstance(values[0], float | int) else _times(values)
-    return pd.Series(content, index=index, name=name, dtype=dtype)
+    return _with(metadata, pandas_json.series(content, options))
 
 
 def _frame(given: object) -> Any:
-    """Column -> index -> value, column -> list, or a list of records; or what the options say of a wrapped one."""
-    import pandas as pd
+    from kafkatrigger.runtime.transformations import pandas_json
 
     content, metadata, options = _unwrapped(_json(given), "DATAFRAME")
-    if options.get("orient") == "split":
-        frame = pd.DataFrame(content["data"], index=_index(content["index"], _times), columns=content["columns"])
-    elif _is_frame(content):
-        frame = pd.DataFrame(content)
-        frame.index = _index(list(frame.index), _keys)
-    else:
-        raise TypeError("it has to be an object of columns, or a list of records")
-    for column in filter(_is_of_times, frame.columns):
-        frame[column] = _moments(frame[column].tolist())
-    frame.attrs.update(metadata)
-    return frame
+    return _with(metadata, pandas_json.frame(content, options))
 
 
-def _is_frame(content: Any) -> bool:
-    if isinstance(content, dict):
-        return all(isinstance(column, dict | list) for column in content.values())
-    return isinstance(content, list) and all(isinstance(record, dict) for record in content)
-
-
-def _is_of_times(column: object) -> bool:
-    """Columns that pandas takes for times by their names."""
-    name = str(column).lower()
-    return name.endswith(("_at", "_time")) or name.startswith("timestamp") or name in ("modified", "date")
+def _with(metadata: Mapping[str, Any], value: Any) -> Any:
+    value.attrs.update(metadata)
+    return value
 
 
 def _series_of_times(*needed: str) -> Callable[[object], Any]:
-    """A frame with these columns and others, sorted by time."""
+    """A frame with these columns and others, sorted by time. Times without a zone are in UTC."""
 
     def parse_frame(given: object) -> Any:
         frame = _frame(given)
         if not len(frame.columns):
-            return frame.assign(timestamp=_index([], _times), **{name: [] for name in needed[1:]})
+            return frame.assign(timestamp=frame.index, **dict.fromkeys((*needed[1:], "value"), ()))
         if missing := [name for name in needed if name not in frame.columns]:
             raise ValueError(f"it has no column {' and no column '.join(missing)}")
         if len(frame.columns) == len(needed):
@@ -180,6 +141,10 @@ def _series_of_times(*needed: str) -> Callable[[object], Any]:
             raise ValueError(f"{nulls[0]} is null in row {int(frame[nulls[0]].isna().to_numpy().argmax())}")
         if frame["timestamp"].dtype.kind != "M":
             raise ValueError("timestamp holds other things than times: write 2026-01-01T00:00:00Z, or milliseconds")
+        if frame["timestamp"].dt.tz is None:
+            frame["timestamp"] = frame["timestamp"].dt.tz_localize("UTC")
+        if "metric" in needed:
+            frame["metric"] = frame["metric"].astype("string")
         return frame.sort_values("timestamp", kind="stable")
 
     return parse_frame
@@ -192,71 +157,6 @@ def _unwrapped(content: Any, kind: str) -> tuple[Any, Mapping[str, Any], Mapping
     if content[WRAPPED] != kind:
         raise ValueError(f"{WRAPPED} says it is a {content[WRAPPED]}")
     return content[DATA], content.get(METADATA) or {}, content.get(OPTIONS) or {}
-
-
-def _index(labels: list[Any], convert: Callable[[list[Any]], Any]) -> Any:
-    """Where there are no labels, one of times: most series are of time."""
-    import pandas as pd
-
-    return convert(labels) if labels else pd.DatetimeIndex([], dtype="datetime64[us, UTC]")
-
-
-def _keys(labels: list[Any]) -> Any:
-    """What are keys in JSON, and so text: times, numbers, or text."""
-    return _moments(_numbers(labels))
-
-
-def _moments(values: list[Any]) -> Any:
-    """Times as text, or as milliseconds; the values where they are neither."""
-    import pandas as pd
-
-    if all(type(value) is int and value >= MILLISECONDS_FROM for value in values):
-        return pd.to_datetime(values, unit="ms", utc=True).as_unit("us")
-    return _times(values)
-
-
-def _numbers(labels: list[Any]) -> list[Any]:
-    """Text that is written as JSON writes numbers, and so has no zeros in front, as numbers."""
-    for pattern, number in ((_INTEGER, int), (_NUMBER, float)):
-        if all(isinstance(label, str) and pattern.fullmatch(label) for label in labels):
-            return [number(label) for label in labels]
-    return labels
-
-
-def _times(values: list[Any]) -> Any:
-    """A DatetimeIndex where all values are times in ISO's form; the values where they are not."""
-    first = next((value for value in values if isinstance(value, str)), "")
-    if not _ISO.fullmatch(first) or not _are_text(values):
-        return values
-    import numpy as np
-    import pandas as pd
-
-    try:
-        if _are_strings(values) and _are_alike(values):
-            texts = np.array(values, dtype=f"S{len(first) - 1}")
-            return pd.DatetimeIndex(texts.astype("datetime64[us]"), tz="UTC")
-        return pd.to_datetime(values, utc=True, format="ISO8601")
-    except ValueError:
-        return values
-
-
-def _are_alike(texts: list[str]) -> bool:
-    """Whether all end with Z and have one length, of microseconds at most: numpy needs half the time for these."""
-    length = len(texts[0])
-    return (
-        length <= _MICROSECONDS
-        and set(map(len, texts)) == {length}
-        and "".join(texts)[length - 1 :: length] == "Z" * len(texts)
-    )
-
-
-def _are_text(values: list[Any]) -> bool:
-    """Missing ones aside: None, and NaN in columns of frames. One round in C where nothing is missing."""
-    return _are_strings(values) or all(isinstance(value, str) or value is None or value != value for value in values)
-
-
-def _are_strings(values: list[Any]) -> bool:
-    return set(map(type, values)) == {str}
 
 
 _PARSERS: dict[DataType, Callable[[object], Any]] = {

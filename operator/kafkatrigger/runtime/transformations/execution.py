@@ -12,6 +12,7 @@ import msgspec
 
 from kafkatrigger.runtime.errors import bounded, kind_of, text_of
 from kafkatrigger.runtime.transformations.data import parse
+from kafkatrigger.runtime.transformations.hdutils import plots_are_wanted
 from kafkatrigger.runtime.transformations.model import Revision
 from kafkatrigger.runtime.transformations.plan import Plan, Step, plan
 from kafkatrigger.runtime.transformations.problems import (
@@ -65,6 +66,7 @@ class _Run:
         self._operators: list[Measured] = []
 
     async def response(self, library: Library, identity: str, wiring: Wiring | None) -> Response:
+        plots_are_wanted.set(self._run_pure_plot_operators)
         with self._measuring("prepare_execution_input"):
             plan = library.plan(identity)
         with self._measuring("run_execution_input"):
@@ -117,14 +119,14 @@ class _Run:
 
 def _values(plan: Plan, wiring: Wiring) -> list[Any]:
     """The slots with inputs and constants in them."""
-    required = {name: wanted.default is msgspec.UNSET for name, (_, wanted) in plan.inputs.items()}
+    required = {name: not wanted.is_optional for name, (_, wanted) in plan.inputs.items()}
     given = direct_values(wiring, required, plan.outputs)
     values: list[Any] = [None] * plan.slots
     for constant in plan.constants:
         values[constant.slot] = constant.fresh()
     for name, (slot, wanted) in plan.inputs.items():
         try:
-            values[slot] = parse(wanted.type, given.get(name, wanted.default))
+            values[slot] = parse(wanted.type, given.get(name, wanted.default), is_nullable=wanted.is_optional)
         except InvalidData as error:
             raise InvalidData(f"the input {name!r}: {error}") from None
     return values

@@ -1,18 +1,52 @@
-"""What component code imports as `hdutils`."""
+"""What component code imports as `hdutils`; that of old ones imports some of it from modules of `hetdesrun`."""
 
-from collections.abc import Mapping
+import enum
+import sys
+import types
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any
 
+import msgspec
+
+from kafkatrigger.runtime.transformations import model
 from kafkatrigger.runtime.transformations.data import parse
-from kafkatrigger.runtime.transformations.model import DataType
 from kafkatrigger.runtime.transformations.results import figure
 
 __all__ = [
     "ComponentException",
     "ComponentInputValidationException",
+    "DataType",
+    "WrappedModelWithCustomObjects",
     "parse_default_value",
+    "plot_output_needed",
     "plotly_fig_to_json_dict",
 ]
+
+plots_are_wanted: ContextVar[bool] = ContextVar("plots_are_wanted", default=False)
+"""Of the run that is under way."""
+
+
+class DataType(enum.StrEnum):
+    """Types of inputs and outputs, by the names that component code has for them."""
+
+    Integer = "INT"
+    Float = "FLOAT"
+    String = "STRING"
+    DataFrame = "DATAFRAME"
+    Series = "SERIES"
+    MultiTSFrame = "MULTITSFRAME"
+    SingleTSFrame = "SINGLETSFRAME"
+    Boolean = "BOOLEAN"
+    Any = "ANY"
+    PlotlyJson = "PLOTLYJSON"
+
+
+class WrappedModelWithCustomObjects(msgspec.Struct):
+    """A model with what is needed to load it, as one value on a link."""
+
+    custom_objects: dict[str, Any]
+    model: Any = None
 
 
 class ComponentException(Exception):  # noqa: N818 - its name elsewhere
@@ -39,9 +73,36 @@ class ComponentInputValidationException(ComponentException):
 def parse_default_value(component_info: Mapping[str, Any], input_name: str) -> Any:
     """The default of an input as COMPONENT_INFO has it, as a value of its type."""
     info = component_info["inputs"][input_name]
-    return parse(DataType(info["data_type"]), info["default_value"])
+    return parse(model.DataType(info["data_type"]), info["default_value"], is_nullable=True)
+
+
+def plot_output_needed(output_name: str) -> bool:  # noqa: ARG001 - elsewhere it differs by output
+    """Whether a plot is looked at; where it is not, `{}` does instead."""
+    return plots_are_wanted.get()
 
 
 def plotly_fig_to_json_dict(fig: Any) -> dict[str, Any]:
     """The figure as its JSON; arrays stay arrays until the response is written."""
     return figure(fig)
+
+
+def provide() -> None:
+    """Makes the modules that component code imports; no packages of these names are installed."""
+    sys.modules["hdutils"] = sys.modules[__name__]
+    for name, content in _OLD.items():
+        module = sys.modules.setdefault(f"hetdesrun{name}", types.ModuleType(f"hetdesrun{name}"))
+        vars(module).update(content)
+
+
+def _register(**_: object) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """What the decorator says is in the export too."""
+    return lambda main: main
+
+
+_OLD: dict[str, dict[str, Any]] = {
+    "": {"__path__": []},
+    ".component": {"__path__": []},
+    ".component.registration": {"register": _register},
+    ".datatypes": {"DataType": DataType},
+    ".utils": {"plotly_fig_to_json_dict": plotly_fig_to_json_dict},
+}

@@ -49,6 +49,11 @@ class Input(_Part, frozen=True):
     type: DataType
     default: Any = msgspec.UNSET
 
+    @property
+    def is_optional(self) -> bool:
+        """Whether it may be left out, and be null."""
+        return self.default is not msgspec.UNSET
+
 
 class Output(_Part, frozen=True):
     """An output."""

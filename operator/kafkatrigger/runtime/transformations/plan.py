@@ -122,7 +122,7 @@ class _Planner:
                 f"the input {wanted.name!r} of the operator {operator.name!r} is required, and no link ends there"
             )
         try:
-            constant = Constant(self.slot(), parse(wanted.type, value))
+            constant = Constant(self.slot(), parse(wanted.type, value, is_nullable=wanted.is_optional))
         except InvalidData as error:
             raise graph.invalid(f"the constant or default of {wanted.name!r} of {operator.name!r}: {error}") from None
         self.constants.append(constant)

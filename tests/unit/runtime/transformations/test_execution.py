@@ -28,6 +28,7 @@ LATER = component(
     "x: ANY",
 )
 PLOT = component("Plot", "def main(*, x):\n    return {'plot': {'data': [x]}}\n", "x: FLOAT", "plot: PLOTLYJSON")
+REQUIRED = component("Required", "def main(*, x):\n    return {'x': x}\n", "x: FLOAT", "x: FLOAT")
 TEXT = component("Text", "def main(*, text):\n    return {'text': text}\n", "text: STRING", "text: STRING")
 
 
@@ -107,6 +108,32 @@ def test_nested_workflows() -> None:
         "Outer > last",
         "Outer > later",
     ]
+
+
+def test_code_asks_whether_its_plot_is_looked_at() -> None:
+    code = "from hdutils import plot_output_needed\ndef main(*, x):\n    return {'x': plot_output_needed('plot')}\n"
+    asking = component("Asking", code, "x: ANY = 0", "x: BOOLEAN")
+    assert outputs([asking]) == {"x": False}
+    assert outputs([asking], run_pure_plot_operators=True) == {"x": True}
+
+
+def test_code_of_old_components() -> None:
+    code = """
+from hetdesrun.component.registration import register
+from hetdesrun.datatypes import DataType
+from hetdesrun.utils import plotly_fig_to_json_dict
+
+@register(inputs={"x": DataType.Float}, outputs={"x": DataType.Any})
+def main(*, x):
+    return {"x": [x, DataType.MultiTSFrame]}
+"""
+    assert outputs([component("Old", code, "x: FLOAT = 1.5", "x: ANY")]) == {"x": [1.5, "MULTITSFRAME"]}
+
+
+def test_an_optional_input_may_be_null() -> None:
+    optional = component("Optional", "def main(*, x):\n    return {'x': x is None}\n", 'x: FLOAT = "1"', "x: BOOLEAN")
+    assert outputs([optional], wiring(x="null")) == {"x": True}
+    assert "is no FLOAT" in error([REQUIRED], wiring(x="null"))["message"]
 
 
 def test_pure_plot_operators_run_when_they_are_asked_for() -> None:
