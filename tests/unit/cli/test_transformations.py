@@ -9,11 +9,11 @@ import yaml
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.runtime.transformations.helpers import component, exported_component, exported_workflow
 
 from kafkatrigger.cli.main import main
 from kafkatrigger.cli.manifest import documents, text_of
 from kafkatrigger.cli.transformations import named
-from tests.unit.runtime.transformations.helpers import component, exported_component, exported_workflow
 from tests.unit.runtime.transformations.test_rul import RUL
 
 ADD = exported_component(

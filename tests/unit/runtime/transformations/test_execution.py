@@ -12,8 +12,7 @@ import pytest
 from kafkatrigger.runtime.transformations.execution import Library
 from kafkatrigger.runtime.transformations.model import Constant, Operator, Revision, Workflow
 from kafkatrigger.runtime.transformations.wiring import Wiring, from_json
-
-from .helpers import component, end, error, outputs, run, wiring, workflow
+from tests.support.transformations import component, end, error, outputs, run, wiring, workflow
 
 ADD = component(
     "Add",

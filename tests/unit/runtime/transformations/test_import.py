@@ -19,8 +19,7 @@ from kafkatrigger.runtime.transformations.model import (
     to_manifest,
 )
 from kafkatrigger.runtime.transformations.problems import InvalidTransformation
-
-from .helpers import exported_component, exported_workflow, identity, outputs
+from tests.support.transformations import exported_component, exported_workflow, identity, outputs
 
 CODE = '''"""# Scale
 
