@@ -11,17 +11,17 @@ import click
 import msgspec
 import orjson
 
-from kafkatrigger.cli.manifest import ManifestError, documents, of_kind, text_of
+from kafkatrigger.cli.manifest import ManifestError, documents, text_of
 from kafkatrigger.cli.render import counted, json_text
+from kafkatrigger.cli.transformation_files import find, with_parts
 from kafkatrigger.runtime.transformations import wiring as wirings
 from kafkatrigger.runtime.transformations.execution import Library
 from kafkatrigger.runtime.transformations.hetida import revisions_of
-from kafkatrigger.runtime.transformations.model import KIND, Revision, from_manifest, to_manifest
+from kafkatrigger.runtime.transformations.model import Revision, to_manifest
 from kafkatrigger.runtime.transformations.problems import TransformationError
 
 _LONGEST = 253
 """Characters of a resource's name."""
-_SUFFIXES = (".yaml", ".yml")
 
 
 @click.command("import", short_help="Turn exports of hetida designer into Transformations.")
@@ -37,10 +37,11 @@ def import_files(files: tuple[Path, ...], folder: Path) -> None:
     """Write a Transformation for each revision that hetida designer has exported to the files.
 
     A file is JSON, of one revision or a list of them, or a component as one Python file, with COMPONENT_INFO in it. It is
-    read and not run. Where one of the files cannot be read, nothing is written.
+    read and not run. Where some of the files cannot be imported, the others are, and the exit code is 1.
     """
+    problems: list[str] = []
+    revisions = [revision for file in files for revision in _imported(file, problems)]
     try:
-        revisions = [revision for file in files for revision in revisions_of(file, file.read_bytes())]
         folder.mkdir(parents=True, exist_ok=True)
         for name, revision in named(revisions).items():
             path = folder / f"{name}.yaml"
@@ -48,8 +49,19 @@ def import_files(files: tuple[Path, ...], folder: Path) -> None:
             click.echo(f"wrote {path}")
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}") from None
+    if problems:
+        raise click.ClickException("\n".join([f"{counted(len(problems), 'file')} not imported:", *problems]))
+
+
+def _imported(file: Path, problems: list[str]) -> list[Revision]:
+    """The revisions of a file; why there are none is added to the problems."""
+    try:
+        return revisions_of(file, file.read_bytes())
+    except OSError as error:
+        problems.append(f"{file}: {error.strerror}")
     except TransformationError as error:
-        raise click.ClickException(str(error)) from None
+        problems.append(str(error))
+    return []
 
 
 def named(revisions: Iterable[Revision]) -> dict[str, Revision]:
@@ -68,18 +80,26 @@ def _resource_name(text: str) -> str:
 
 
 @click.command(short_help="Run a Transformation with its test wiring.")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("name")
+@click.option(
+    "--dir",
+    "folder",
+    default=".",
+    show_default=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder in which a name is looked for.",
+)
 @click.option("--wiring", "wiring_file", type=click.Path(path_type=Path), help="Wiring to use instead, JSON or YAML.")
 @click.option("--run-pure-plot-operators", is_flag=True, help="Run operators that make nothing but plots as well.")
-def test(file: Path, wiring_file: Path | None, run_pure_plot_operators: bool) -> None:
-    """Run the Transformation of a file and print the response, as JSON.
+def test(name: str, folder: Path, wiring_file: Path | None, run_pure_plot_operators: bool) -> None:
+    """Run a Transformation, given by its file or its resource's name, and print the response, as JSON.
 
-    The transformations that a workflow is made of are looked for in the folder of the file. What components print goes
+    The transformations that a workflow is made of are looked for in the folder of its file. What components print goes
     to the standard error. The exit code is 1 where it fails.
     """
     try:
-        revision = _revision(file)
-        library = Library(_around(file, revision))
+        file, revision = find(name, folder)
+        library = Library(with_parts(file, revision))
         wiring = _wiring(wiring_file) if wiring_file else None
     except (ManifestError, TransformationError) as error:
         raise click.ClickException(str(error)) from None
@@ -88,29 +108,6 @@ def test(file: Path, wiring_file: Path | None, run_pure_plot_operators: bool) ->
     click.echo(json_text(orjson.loads(response.json())))
     if not response.is_ok:
         sys.exit(1)
-
-
-def _revision(file: Path) -> Revision:
-    """The one that the file holds; ManifestError, TransformationError."""
-    found = _revisions(file)
-    if len(found) != 1:
-        raise ManifestError(f"{file} holds {counted(len(found), KIND)}, and has to hold one: write a file for each")
-    return found[0]
-
-
-def _revisions(file: Path) -> list[Revision]:
-    return [from_manifest(each, str(file)) for each in of_kind(file, KIND)]
-
-
-def _around(file: Path, revision: Revision) -> list[Revision]:
-    """The revision and all others of its folder; ManifestError where two have the same id."""
-    found = {revision.id: (file, revision)}
-    for other in sorted(each for each in file.parent.iterdir() if each.suffix in _SUFFIXES and not each.samefile(file)):
-        for each in _revisions(other):
-            if each.id in found:
-                raise ManifestError(f"{found[each.id][0]} and {other} hold a {KIND} of the same id: remove one of them")
-            found[each.id] = (other, each)
-    return [each for _, each in found.values()]
 
 
 def _wiring(file: Path) -> wirings.Wiring:

@@ -9,12 +9,12 @@ import yaml
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.runtime.transformations.helpers import component, exported_component, exported_workflow
 
 from kafkatrigger.cli.main import main
 from kafkatrigger.cli.manifest import documents, text_of
 from kafkatrigger.cli.transformations import named
-from tests.unit.runtime.transformations.test_rul import RUL
+from tests.support.rul import RUL
+from tests.support.transformations import component, exported_component, exported_workflow
 
 ADD = exported_component(
     "Add one", "def main(*, x):\n    print('adding')\n    return {'y': x + 1}\n", "x: INT = 1", "y: INT"
@@ -82,17 +82,29 @@ def test_plots_are_made_when_they_are_asked_for(tmp_path: Path) -> None:
         assert json.loads(result.stdout)["output_results_by_output_name"] == {"p": expected}
 
 
-def test_nothing_is_written_where_a_file_cannot_be_read(tmp_path: Path) -> None:
+def test_the_others_are_imported_where_a_file_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "good.json").write_text(json.dumps(ADD))
     (tmp_path / "bad.json").write_text("{")
-    for bad, sentence in (
-        ("bad.json", "Input data was truncated"),
-        ("none.json", "none.json: No such file or directory"),
-    ):
-        result = call("import", tmp_path / "good.json", tmp_path / bad, "--output-dir", tmp_path / "here")
-        assert result.exit_code == 1
-        assert sentence in result.stderr
-        assert not (tmp_path / "here").exists()
+    files = [tmp_path / name for name in ("bad.json", "none.json", "good.json")]
+    result = call("import", *files, "--output-dir", tmp_path / "here")
+    assert result.exit_code == 1
+    assert "2 files not imported:" in result.stderr
+    assert "bad.json: Input data was truncated" in result.stderr
+    assert "none.json: No such file or directory" in result.stderr
+    assert [each.name for each in (tmp_path / "here").iterdir()] == ["add-one-1-0-0.yaml"]
+
+
+def test_one_of_a_folder_by_its_name(folder: Path) -> None:
+    result = call("test", "flow-1-0-0", "--dir", folder)
+    assert json.loads(result.stdout)["output_results_by_output_name"] == {"y": 7}
+    result = call("test", "flow", "--dir", folder)
+    assert result.exit_code == 1
+    assert f"{folder} holds 0 Transformations called 'flow'" in result.stderr
+
+
+def test_files_that_are_not_needed_are_not_read(folder: Path) -> None:
+    (folder / "other.yaml").write_text("kind: [")
+    assert call("test", folder / "flow-1-0-0.yaml").exit_code == 0
 
 
 @pytest.mark.parametrize(
