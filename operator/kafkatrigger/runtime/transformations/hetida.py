@@ -102,7 +102,7 @@ def revisions_of(path: PurePath, content: bytes) -> list[Revision]:
 
 
 def _revision(given: object) -> Revision:
-    export = msgspec.convert(given, _Export)
+    export = msgspec.convert(_without_nulls(given), _Export)
     is_component = export.type == "COMPONENT"
     if is_component != isinstance(export.content, str):
         raise InvalidTransformation(f"its type is {export.type}, and its content is not")
@@ -115,6 +115,17 @@ def _revision(given: object) -> Revision:
         workflow=None if isinstance(export.content, str) else _workflow(export.content),
         test_wiring=wiring.from_json(export.test_wiring or {}),
     )
+
+
+def _without_nulls(node: Any) -> Any:
+    """Null is what is left out; in filters it is a value, and defaults are null where they are left out."""
+    if isinstance(node, dict):
+        return {
+            key: each if key == "filters" and each else _without_nulls(each)
+            for key, each in node.items()
+            if each is not None
+        }
+    return [_without_nulls(each) for each in node] if isinstance(node, list) else node
 
 
 def _input(given: _Interface) -> Input:

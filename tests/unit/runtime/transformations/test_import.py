@@ -88,6 +88,17 @@ def test_an_exported_component() -> None:
     assert revision.inputs == (Input("x", DataType.FLOAT), Input("factor", DataType.FLOAT, 2))
 
 
+def test_null_is_what_is_left_out() -> None:
+    export = exported_component("Nulls", "def main(*, x): ...", "x: ANY = null", "y: ANY")
+    wired = {"workflow_input_name": "x", "ref_id": None, "filters": {"value": None}}
+    export |= {"documentation": None, "category": None, "test_wiring": {"input_wirings": [wired], "output_wirings": None}}
+    (revision,) = revisions_of(PurePath("x.json"), json.dumps(export).encode())
+    assert (revision.documentation, revision.category, revision.inputs[0].default) == ("", "", None)
+    assert revision.test_wiring.input_wirings[0].filters == {"value": None}
+    (nothing,) = revisions_of(PurePath("x.json"), json.dumps(export | {"test_wiring": None}).encode())
+    assert nothing.test_wiring.input_wirings == ()
+
+
 def test_an_exported_workflow_has_its_links_by_name() -> None:
     exported = exported_workflow(
         "Both",
