@@ -26,7 +26,10 @@ _TRUTH = {
 
 
 def parse(kind: DataType, given: object, *, is_nullable: bool = False) -> Any:
-    """The value of a type; InvalidData that says what it is instead. Null is None; so is its text where it may be null."""
+    """The value of a type; InvalidData that says what it is instead. Null is None; so is its text where it may be null.
+
+    Objects of pandas, which adapters load, are taken as they are.
+    """
     if given is None or (is_nullable and given == "null"):
         return None
     try:

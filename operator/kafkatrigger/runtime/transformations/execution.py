@@ -10,7 +10,9 @@ from typing import Any
 
 import msgspec
 
+from kafkatrigger.runtime.adapters.protocol import Adapter
 from kafkatrigger.runtime.errors import bounded, kind_of, text_of
+from kafkatrigger.runtime.transformations import provisioning
 from kafkatrigger.runtime.transformations.data import parse
 from kafkatrigger.runtime.transformations.hdutils import plots_are_wanted
 from kafkatrigger.runtime.transformations.model import Revision
@@ -27,6 +29,7 @@ from kafkatrigger.runtime.transformations.wiring import Wiring, direct_values
 
 _NEVER_CAUGHT = (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
 """They end the run, and not the component alone."""
+_NONE: Mapping[str, Adapter] = {}
 
 
 class Library:
@@ -45,10 +48,19 @@ class Library:
         return self._plans[identity]
 
     async def run(
-        self, identity: str, wiring: Wiring | None = None, *, job_id: str = "", run_pure_plot_operators: bool = False
+        self,
+        identity: str,
+        wiring: Wiring | None = None,
+        *,
+        adapters: Mapping[str, Adapter] = _NONE,
+        job_id: str = "",
+        run_pure_plot_operators: bool = False,
     ) -> Response:
-        """Runs a revision, with its test wiring unless one is given. Whatever is wrong is in the response."""
-        run = _Run(job_id, run_pure_plot_operators)
+        """Runs a revision, with its test wiring unless one is given. Whatever is wrong is in the response.
+
+        Adapters are given by the names that wirings call them.
+        """
+        run = _Run(adapters, job_id, run_pure_plot_operators)
         try:
             return await run.response(self, identity, wiring)
         except TransformationError as error:
@@ -58,7 +70,8 @@ class Library:
 class _Run:
     """One run, which measures itself."""
 
-    def __init__(self, job_id: str, run_pure_plot_operators: bool) -> None:
+    def __init__(self, adapters: Mapping[str, Adapter], job_id: str, run_pure_plot_operators: bool) -> None:
+        self._adapters = adapters
         self._job_id = job_id
         self._run_pure_plot_operators = run_pure_plot_operators
         self._clock = Clock()
@@ -71,12 +84,15 @@ class _Run:
             plan = library.plan(identity)
         with self._measuring("run_execution_input"):
             with self._measuring("load_data"):
-                values = _values(plan, plan.revision.test_wiring if wiring is None else wiring)
+                wiring = plan.revision.test_wiring if wiring is None else wiring
+                sent = provisioning.outputs(plan, wiring, self._adapters)
+                values = await _values(plan, wiring, self._adapters)
             with self._measuring("pure_execution"):
                 for step in plan.steps:
                     await self._step(step, values)
             with self._measuring("send_data"):
-                outputs = {name: _encoded(plan, name, values) for name in plan.outputs}
+                outputs = {name: _encoded(plan, name, values) for name in plan.outputs if name not in sent}
+                await provisioning.send(sent, {name: values[plan.outputs[name][0]] for name in sent})
         types = {name: str(kind) for name, (_, kind) in plan.outputs.items()}
         return success(self._job_id, outputs, types, self._all_measured(), self._operators)
 
@@ -117,10 +133,11 @@ class _Run:
         return {"internal_full": whole, **self._measured, **extra}
 
 
-def _values(plan: Plan, wiring: Wiring) -> list[Any]:
+async def _values(plan: Plan, wiring: Wiring, adapters: Mapping[str, Adapter]) -> list[Any]:
     """The slots with inputs and constants in them."""
     required = {name: not wanted.is_optional for name, (_, wanted) in plan.inputs.items()}
-    given = direct_values(wiring, required, plan.outputs)
+    given: dict[str, Any] = {**direct_values(wiring, required, plan.outputs)}
+    given |= await provisioning.load(provisioning.inputs(plan, wiring, adapters))
     values: list[Any] = [None] * plan.slots
     for constant in plan.constants:
         values[constant.slot] = constant.fresh()

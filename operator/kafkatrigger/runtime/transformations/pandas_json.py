@@ -26,6 +26,8 @@ _EMPTY = pd.DatetimeIndex([], dtype="datetime64[us, UTC]")
 
 def series(content: Any, options: Mapping[str, Any]) -> pd.Series:
     """`{label: value}`, or a list; or what the options say of it. ValueError, TypeError."""
+    if isinstance(content, pd.Series):
+        return content
     _check(content)
     values = _values(content, options)
     found = _usual_series(content, options, values)
@@ -38,6 +40,8 @@ def series(content: Any, options: Mapping[str, Any]) -> pd.Series:
 
 def frame(content: Any, options: Mapping[str, Any]) -> pd.DataFrame:
     """`{column: {label: value}}`, `{column: [value]}` or a list of records; or what the options say of it."""
+    if isinstance(content, pd.DataFrame):
+        return content
     _check(content)
     found = None if options else _usual_frame(content)
     if found is None:
@@ -49,6 +53,22 @@ def frame(content: Any, options: Mapping[str, Any]) -> pd.DataFrame:
     return found
 
 
+def with_times(table: pd.DataFrame) -> pd.DataFrame:
+    """The frame, changed: columns that are named as times are times, where they hold such."""
+    for column in filter(_is_of_times, table.columns):
+        if table[column].dtype.kind != "M":
+            table[column] = moments(table[column].tolist())
+    return table
+
+
+def moments(values: list[Any]) -> Any:
+    """Times as ISO text, or as numbers since the epoch, as pandas takes them; the values where they are neither."""
+    if not values:
+        return _EMPTY
+    found = _read(values, "series", {})
+    return pd.DatetimeIndex(_in_utc(found)) if found.dtype.kind == "M" else values
+
+
 def _check(content: Any) -> None:
     if not isinstance(content, dict | list):
         raise TypeError(f"it is {kind_of(content)}, and has to be an object or a list")
@@ -57,7 +77,7 @@ def _check(content: Any) -> None:
 def _read(content: Any, kind: str, options: Mapping[str, Any]) -> Any:
     if unknown := sorted(options.keys() - _OPTIONS):
         raise ValueError(f"the parsing options {', '.join(unknown)} are not known: remove them")
-    text = json.dumps(content)
+    text = json.dumps(content, default=str)
     with warnings.catch_warnings():  # about guesses
         warnings.simplefilter("ignore")
         try:

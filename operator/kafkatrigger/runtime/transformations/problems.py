@@ -42,6 +42,9 @@ class OperatorInfo(msgspec.Struct, frozen=True):
 class TransformationError(Exception):
     """What went wrong and where, in a sentence."""
 
+    retriable = False
+    """Whether the same run may go well later."""
+
     def __init__(self, message: str, stage: Stage, operator: OperatorInfo | None = None) -> None:
         super().__init__(message)
         self.stage = stage
@@ -74,3 +77,11 @@ class ComponentFailed(TransformationError):  # noqa: N818
 
     def __init__(self, message: str, operator: OperatorInfo) -> None:
         super().__init__(message, Stage.EXECUTING_COMPONENT_CODE, operator)
+
+
+class AdapterFailed(TransformationError):  # noqa: N818
+    """An adapter could not load or send."""
+
+    def __init__(self, message: str, stage: Stage, *, retriable: bool) -> None:
+        super().__init__(message, stage)
+        self.retriable = retriable

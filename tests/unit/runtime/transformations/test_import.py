@@ -91,7 +91,11 @@ def test_an_exported_component() -> None:
 def test_null_is_what_is_left_out() -> None:
     export = exported_component("Nulls", "def main(*, x): ...", "x: ANY = null", "y: ANY")
     wired = {"workflow_input_name": "x", "ref_id": None, "filters": {"value": None}}
-    export |= {"documentation": None, "category": None, "test_wiring": {"input_wirings": [wired], "output_wirings": None}}
+    export |= {
+        "documentation": None,
+        "category": None,
+        "test_wiring": {"input_wirings": [wired], "output_wirings": None},
+    }
     (revision,) = revisions_of(PurePath("x.json"), json.dumps(export).encode())
     assert (revision.documentation, revision.category, revision.inputs[0].default) == ("", "", None)
     assert revision.test_wiring.input_wirings[0].filters == {"value": None}
