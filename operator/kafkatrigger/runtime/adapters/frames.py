@@ -43,7 +43,7 @@ def _series(frame: pd.DataFrame) -> pd.Series:
 
 def _index(column: pd.Series) -> Any:
     name = None if column.name in (TIME, INDEX) else column.name
-    found = pd.Index(column if column.dtype.kind == "M" else moments(column.tolist()), name=name)
+    found = pd.Index(column if column.dtype.kind == "M" else moments(column.tolist())).rename(name)
     return pd.to_datetime(found, utc=True) if found.dtype.kind == "M" else found
 
 
