@@ -34,7 +34,9 @@ def loaded(adapter: Adapter, ref_id: str, kind: DataType, type_: str = "", **mor
     return parse(kind, adapter.load(wired(ref_id, kind, type_, **more), kind))
 
 
-def failure(adapter: Adapter, ref_id: str, kind: DataType = DataType.DATAFRAME, type_: str = "", **more: Any) -> AdapterError:
+def failure(
+    adapter: Adapter, ref_id: str, kind: DataType = DataType.DATAFRAME, type_: str = "", **more: Any
+) -> AdapterError:
     """Why it cannot be loaded."""
     with pytest.raises(AdapterError) as caught:
         adapter.load(wired(ref_id, kind, type_, **more), kind)

@@ -26,7 +26,9 @@ def test_a_type_and_what_it_fits(text: str, shown: str, fits: set[DataType]) -> 
     assert {kind for kind in DataType if found.fits(kind)} == fits
 
 
-@pytest.mark.parametrize("text", ["", "float", "metadata", "metadata()", "metadata(frame)", "dataframe(int)", "metadata(int"])
+@pytest.mark.parametrize(
+    "text", ["", "float", "metadata", "metadata()", "metadata(frame)", "dataframe(int)", "metadata(int"]
+)
 def test_others_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is no type of data: write dataframe, multitsframe"):
         parse_type(text)

@@ -15,7 +15,9 @@ from kafkatrigger.runtime.transformations.model import DataType
 from .helpers import failure, loaded, made, wired
 
 FORMATS = ("x.csv", "x.csv.gz", "x.json", "x.json.gz", "x.parquet", "X.CSV")
-TIMES = pd.to_datetime(["2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-02T12:30:00.5Z"], format="ISO8601").as_unit("us")
+TIMES = pd.to_datetime(
+    ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-02T12:30:00.5Z"], format="ISO8601"
+).as_unit("us")
 
 
 @pytest.fixture
@@ -36,7 +38,9 @@ def through(adapter: Kept, name: str, kind: DataType, value: Any) -> Any:
     [pd.Series([1.0, None, 3.5], index=TIMES), pd.Series(["a", "b"]), pd.Series([1, 2], index=["x", "y"], name="n")],
 )
 def test_a_series_comes_back(adapter: Kept, name: str, series: pd.Series) -> None:
-    assert_series_equal(through(adapter, name, DataType.SERIES, series), series, check_freq=False, check_index_type=False)
+    assert_series_equal(
+        through(adapter, name, DataType.SERIES, series), series, check_freq=False, check_index_type=False
+    )
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -48,7 +48,11 @@ def test_all_types_are_entry_points() -> None:
 @pytest.mark.parametrize(
     ("kind", "options", "sentence"),
     [
-        ("ftp", {}, "the adapter 'mine' (ftp): there is no such type here: there are local_file, object_store, rest, sql"),
+        (
+            "ftp",
+            {},
+            "the adapter 'mine' (ftp): there is no such type here: there are local_file, object_store, rest, sql",
+        ),
         ("local_file", {"folder": "/"}, "unknown field `folder`; the options are folders, writableFolders"),
         ("local_file", {}, "it may reach nothing: name folders in folders or writableFolders"),
         ("local_file", {"folders": ["relative"]}, "option folders: 'relative' is no folder here"),
@@ -66,7 +70,9 @@ def test_what_is_wrong_with_options_is_said(kind: str, options: dict[str, Any], 
     assert sentence in refused(kind, **options)
 
 
-@pytest.mark.parametrize("url", [f"nothing {CANARY}", f"postgresql://u:{CANARY}@h:port/db", f"nodialect://u:{CANARY}@h/db"])
+@pytest.mark.parametrize(
+    "url", [f"nothing {CANARY}", f"postgresql://u:{CANARY}@h:port/db", f"nodialect://u:{CANARY}@h/db"]
+)
 def test_a_url_that_is_none_is_not_shown(tmp_path: Path, url: str) -> None:
     sentence = refused("sql", secret_of(tmp_path / "secret", url=url), tables=["a"])
     assert "url" in sentence.lower()

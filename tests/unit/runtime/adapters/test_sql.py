@@ -110,7 +110,11 @@ def test_a_query_changes_nothing(adapter: Kept, database: sqlite3.Connection) ->
         ("main.measured", {}, "this is none of the tables"),
         ("of-metric", {}, "the query has no filter metric: its parameters are metric"),
         ("of-metric", {"metric": "a", "other": "b"}, "the query knows no filter other"),
-        ("measured", {"where": "1=1"}, "it has no filter 'where' for tables: there are timestampFrom, timestampTo and metrics"),
+        (
+            "measured",
+            {"where": "1=1"},
+            "it has no filter 'where' for tables: there are timestampFrom, timestampTo and metrics",
+        ),
         ("measured", {"timestampFrom": "soon"}, "the filter timestampFrom is no time: write it as"),
         ("told", {"metrics": "a"}, "the table has no column 'metric': it has timestamp, value; set timeColumn"),
         ("gone", {}, "the database has no table gone: make it, or correct the options"),
@@ -152,7 +156,11 @@ def test_all_rows_or_none(adapter: Kept, database: sqlite3.Connection) -> None:
 @pytest.mark.parametrize(
     ("ref_id", "value", "sentence"),
     [
-        ("told", pd.DataFrame({"value": [1]}), "this is none of the tables that option writableTables allows, which are written"),
+        (
+            "told",
+            pd.DataFrame({"value": [1]}),
+            "this is none of the tables that option writableTables allows, which are written",
+        ),
         ("written", pd.DataFrame({"value": [1], "more": [2]}), "the table has no column more: it has timestamp, value"),
         ("written", 5.0, "is no table: send it where JSON is kept"),
         (
@@ -184,7 +192,8 @@ def test_a_table_that_changed_is_seen_after_the_failure(adapter: Kept, database:
 def test_several_threads(adapter: Kept) -> None:
     sizes: list[int] = []
     threads = [
-        threading.Thread(target=lambda: sizes.append(len(loaded(adapter, "measured", DataType.DATAFRAME)))) for _ in range(8)
+        threading.Thread(target=lambda: sizes.append(len(loaded(adapter, "measured", DataType.DATAFRAME))))
+        for _ in range(8)
     ]
     for each in threads:
         each.start()
