@@ -99,6 +99,8 @@ def config(rng: random.Random) -> ConsumerConfig:
         drain=5.0,
         partition_timestamps={},
         tracing=None,
+        transforming=None,
+        output_topics=[],
     )
 
 

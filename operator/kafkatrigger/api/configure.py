@@ -69,6 +69,8 @@ def consumer_config(namespace: str, name: str, spec: KafkaTriggerSpec, group_pre
         drain=spec.grace_period_seconds - 10,
         partition_timestamps=mounted_timestamps(start_policy(spec)),
         tracing=_tracing(spec.tracing),
+        transforming=None,
+        output_topics=[],
     )
 
 
