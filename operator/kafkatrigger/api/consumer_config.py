@@ -49,6 +49,8 @@ class TopicSettings(msgspec.Struct, frozen=True, rename="camel"):
 
     topic: str
     create: bool
+    max_bytes: int
+    """The largest record that is sent to it, and that it takes where it is created."""
 
 
 class TracingPolicy(msgspec.Struct, frozen=True, rename="camel"):
