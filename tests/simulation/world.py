@@ -92,13 +92,15 @@ def config(rng: random.Random) -> ConsumerConfig:
         guarantee=rng.choice(["AtLeastOnce", "ExactlyOnce"]),
         on_failure=rng.choice(["DeadLetter", "DeadLetter", "Block", "Block", "Skip", "Stop"]),
         breaker=breaker,
-        dead_letter=TopicSettings(DEAD_LETTERS, create=True),
+        dead_letter=TopicSettings(DEAD_LETTERS, create=True, max_bytes=10**7),
         redrive_topic="redrive",
-        response=TopicSettings(RESPONSES, create=True) if rng.random() < 0.9 else None,
+        response=TopicSettings(RESPONSES, create=True, max_bytes=10**7) if rng.random() < 0.9 else None,
         response_headers=rng.choice(["None", "None", "Source"]),
         drain=5.0,
         partition_timestamps={},
         tracing=None,
+        transforming=None,
+        output_topics=[],
     )
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from kafkatrigger.api.frames import Format, Ordering, Work
 from kafkatrigger.api.start_policy import PartitionTimestamps
+from kafkatrigger.api.transforming import Transforming
 
 CONFIG_PATH = "/etc/kafkatrigger/consumer.json"
 RUNTIME_SOCKET = "/run/kafkatrigger/runtime.sock"
@@ -48,6 +49,8 @@ class TopicSettings(msgspec.Struct, frozen=True, rename="camel"):
 
     topic: str
     create: bool
+    max_bytes: int
+    """The largest record that is sent to it, and that it takes where it is created."""
 
 
 class TracingPolicy(msgspec.Struct, frozen=True, rename="camel"):
@@ -72,6 +75,7 @@ class ConsumerConfig(msgspec.Struct, frozen=True, rename="camel", forbid_unknown
     """Instead of `topics`; empty where these are named."""
     source_options: dict[str, str]
     function: str
+    """Empty where transformations run."""
     value_format: Format
     key_format: Format
     skip_tombstones: bool
@@ -98,6 +102,10 @@ class ConsumerConfig(msgspec.Struct, frozen=True, rename="camel", forbid_unknown
     """Only those that the environment cannot carry."""
     tracing: TracingPolicy | None
     """None where there are no spans."""
+    transforming: Transforming | None
+    """None where a function runs."""
+    output_topics: list[TopicSettings]
+    """That outputs of transformations may be written to, beside the response."""
 
     @property
     def sources(self) -> list[str]:
@@ -106,13 +114,15 @@ class ConsumerConfig(msgspec.Struct, frozen=True, rename="camel", forbid_unknown
 
     @property
     def work(self) -> Work:
-        """What the runtime is told to do."""
+        """What the runtime is told to do; of the transformations that run, only which."""
+        is_request = self.transforming is not None and self.transforming.is_request
         return Work(
             function=self.function,
-            value_format=self.value_format,
+            value_format="Bytes" if is_request else self.value_format,  # what is no request is answered too
             key_format=self.key_format,
             ordering=self.ordering,
             timeout_ms=round(self.timeout * 1000),
             skip_tombstones=self.skip_tombstones,
             filter=self.filter,
+            transforming=self.transforming,
         )

@@ -21,7 +21,9 @@ from typing import Literal
 
 import msgspec
 
-PROTOCOL_VERSIONS = (1,)
+from kafkatrigger.api.transforming import Transforming
+
+PROTOCOL_VERSIONS = (2, 1)
 """Newest first. A consumer speaks the two versions before its own as well."""
 
 MAX_FRAME = 256 * 1024 * 1024
@@ -48,6 +50,10 @@ class Work(msgspec.Struct, array_like=True):
     skip_tombstones: bool
     filter: str = ""
     """CEL expression; a message for which it is false is not run and not answered. Empty: every message runs."""
+    transforming: Transforming | None = None
+    """Instead of a function, which is empty then. A runtime that speaks version 1 knows nothing of it."""
+    revisions: list[bytes] = []
+    """The transformation that runs for every message, and then those that it is made of: `spec` as JSON."""
 
 
 class Hello(msgspec.Struct, array_like=True, tag="hello"):
@@ -88,6 +94,15 @@ class Batch(msgspec.Struct, array_like=True, tag="batch"):
     """
     timed: set[int] = set()
     """Indexes of the records of which the consumer wants to know when they ran."""
+
+
+class Revisions(msgspec.Struct, array_like=True, tag="revisions"):
+    """On the connection to a worker, before the batches that it is for: the transformations that there are to request."""
+
+    put: list[tuple[bool, bytes]]
+    """New ones and changed ones: whether it may be requested, or only be part of another; and its `spec` as JSON."""
+    removed: list[str] = []
+    """Ids."""
 
 
 class Welcome(msgspec.Struct, array_like=True, tag="welcome"):
@@ -151,6 +166,8 @@ class Output(msgspec.Struct, array_like=True, gc=False):
     """The key is the source's, whatever `key` says."""
     headers: Headers = []
     partition: int | None = None
+    topic: str = ""
+    """One of those that the trigger names, or empty for that of responses."""
 
 
 class Outputs(msgspec.Struct, array_like=True, tag="outputs"):
@@ -181,7 +198,7 @@ class Results(msgspec.Struct, array_like=True, tag="results"):
     """When those records ran that the batch wants to know it of; a runtime that knows nothing of it leaves them out."""
 
 
-FromConsumer = Hello | Attach | End | Batch
+FromConsumer = Hello | Attach | End | Batch | Revisions
 FromRuntime = Welcome | Refused | WorkerState | WorkerExited | Results
 
 _encoder = msgspec.msgpack.Encoder()

@@ -42,7 +42,8 @@ def import_files(files: tuple[Path, ...], folder: Path) -> None:
     """Write a Transformation for each revision that hetida designer has exported to the files.
 
     A file is JSON, of one revision or a list of them, or a component as one Python file, with COMPONENT_INFO in it. It is
-    read and not run. Where some of the files cannot be imported, the others are, and the exit code is 1.
+    read and not run. Where some of the files cannot be imported, the others are, and the exit code is 1. Apply them with
+    `kubectl apply --server-side`.
     """
     problems: list[str] = []
     revisions = [revision for file in files for revision in _imported(file, problems)]

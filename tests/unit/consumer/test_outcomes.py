@@ -27,7 +27,7 @@ CONFIG = replace(
     config(random.Random(0)),
     on_failure="DeadLetter",
     ordering="Key",
-    response=TopicSettings("responses", create=True),
+    response=TopicSettings("responses", create=True, max_bytes=10**7),
     response_headers="None",
 )
 FAILED = Failed("FunctionFailed", "ValueError", "boom", True)
