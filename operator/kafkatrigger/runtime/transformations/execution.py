@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,12 +28,35 @@ _NEVER_CAUGHT = (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
 """They end the run, and not the component alone."""
 
 
+_NONE: Mapping[str, Any] = {}
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """What became of a run."""
+
+    response: Response
+    apart: Mapping[str, bytes] = {}
+    """Outputs that are not in the response, as JSON."""
+    error: TransformationError | None = None
+    """What the response says, where it is a failure."""
+
+
 class Library:
     """Revisions that can be run, and the plans of those that were."""
 
     def __init__(self, revisions: Iterable[Revision]) -> None:
-        self._revisions = {each.id: each for each in revisions}
+        self._revisions: dict[str, Revision] = {}
         self._plans: dict[str, Plan] = {}
+        self.update(revisions, ())
+
+    def update(self, put: Iterable[Revision], removed: Iterable[str]) -> None:
+        """Takes and removes revisions. Plans that have one of them in it are made anew when they are asked for."""
+        new = {each.id: each for each in put}
+        changed = {*new, *removed} - {each for each, revision in new.items() if self._revisions.get(each) == revision}
+        for each in changed:
+            self._revisions.pop(each, None)
+        self._revisions |= new
+        self._plans = {each: plan for each, plan in self._plans.items() if plan.parts.isdisjoint(changed)}
 
     def plan(self, identity: str) -> Plan:
         """The plan of a revision, made when it is first asked for; InvalidTransformation."""
@@ -47,9 +70,28 @@ class Library:
         self, identity: str, wiring: Wiring | None = None, *, job_id: str = "", run_pure_plot_operators: bool = False
     ) -> Response:
         """Runs a revision, with its test wiring unless one is given. Whatever is wrong is in the response."""
-        run = _Run(job_id, run_pure_plot_operators)
+        attempt = await self.attempt(identity, wiring, job_id=job_id, run_pure_plot_operators=run_pure_plot_operators)
+        return attempt.response
+
+    async def attempt(
+        self,
+        identity: str,
+        wiring: Wiring | None,
+        *,
+        adapters: Mapping[str, Any] = _NONE,
+        job_id: str = "",
+        run_pure_plot_operators: bool = False,
+        values: Mapping[str, Any] = _NONE,
+        apart: Container[str] = (),
+    ) -> Attempt:
+        """The same, for whoever has values of its own.
+
+        `values` are those of inputs that are wired to no adapter known here; UNSET is their default. Outputs that are
+        `apart` are not in the response.
+        """
+        run = _Run(adapters, job_id, run_pure_plot_operators, values, apart)
         try:
-            return await run.response(self, identity, wiring)
+            return await run.attempt(self, identity, wiring)
         except TransformationError as error:
             return run.failed(error)
 
@@ -57,29 +99,40 @@ class Library:
 class _Run:
     """One run, which measures itself."""
 
-    def __init__(self, job_id: str, run_pure_plot_operators: bool) -> None:
+    def __init__(
+        self,
+        adapters: Mapping[str, Any],
+        job_id: str,
+        run_pure_plot_operators: bool,
+        values: Mapping[str, Any],
+        apart: Container[str],
+    ) -> None:
+        self._adapters = adapters
+        self._given = values
+        self._apart = apart
         self._job_id = job_id
         self._run_pure_plot_operators = run_pure_plot_operators
         self._clock = Clock()
         self._measured: dict[str, Measured] = {}
         self._operators: list[Measured] = []
 
-    async def response(self, library: Library, identity: str, wiring: Wiring | None) -> Response:
+    async def attempt(self, library: Library, identity: str, wiring: Wiring | None) -> Attempt:
         with self._measuring("prepare_execution_input"):
             plan = library.plan(identity)
         with self._measuring("run_execution_input"):
             with self._measuring("load_data"):
-                values = _values(plan, plan.revision.test_wiring if wiring is None else wiring)
+                values = _values(plan, plan.revision.test_wiring if wiring is None else wiring, self._given)
             with self._measuring("pure_execution"):
                 for step in plan.steps:
                     await self._step(step, values)
             with self._measuring("send_data"):
                 outputs = {name: _encoded(plan, name, values) for name in plan.outputs}
+        apart = {name: outputs.pop(name) for name in plan.outputs if name in self._apart}
         types = {name: str(kind) for name, (_, kind) in plan.outputs.items()}
-        return success(self._job_id, outputs, types, self._all_measured(), self._operators)
+        return Attempt(success(self._job_id, outputs, types, self._all_measured(), self._operators), apart)
 
-    def failed(self, error: TransformationError) -> Response:
-        return failure(error, self._job_id, self._all_measured(), self._operators)
+    def failed(self, error: TransformationError) -> Attempt:
+        return Attempt(failure(error, self._job_id, self._all_measured(), self._operators), error=error)
 
     async def _step(self, step: Step, values: list[Any]) -> None:
         if step.is_pure_plot and not self._run_pure_plot_operators:
@@ -115,16 +168,28 @@ class _Run:
         return {"internal_full": whole, **self._measured, **extra}
 
 
-def _values(plan: Plan, wiring: Wiring) -> list[Any]:
-    """The slots with inputs and constants in them."""
+def check(
+    plan: Plan, wiring: Wiring, adapters: Mapping[str, Any], given: Container[str], apart: Container[str]
+) -> None:
+    """InvalidWiring where no run with this wiring can go well; `given` and `apart` are inputs and outputs of the caller."""
+    _direct(plan, wiring)
+
+
+def _direct(plan: Plan, wiring: Wiring) -> dict[str, Any]:
     required = {name: wanted.default is msgspec.UNSET for name, (_, wanted) in plan.inputs.items()}
-    given = direct_values(wiring, required, plan.outputs)
+    return {**direct_values(wiring, required, plan.outputs)}
+
+
+def _values(plan: Plan, wiring: Wiring, others: Mapping[str, Any]) -> list[Any]:
+    """The slots with inputs and constants in them; the others are those that do not come from the wiring."""
+    given = {**_direct(plan, wiring), **others}
     values: list[Any] = [None] * plan.slots
     for constant in plan.constants:
         values[constant.slot] = constant.fresh()
     for name, (slot, wanted) in plan.inputs.items():
         try:
-            values[slot] = parse(wanted.type, given.get(name, wanted.default))
+            value = given.get(name, msgspec.UNSET)
+            values[slot] = parse(wanted.type, wanted.default if value is msgspec.UNSET else value)
         except InvalidData as error:
             raise InvalidData(f"the input {name!r}: {error}") from None
     return values
