@@ -5,13 +5,13 @@ from typing import Any
 
 from kafkatrigger.api.frames import Outcome
 from kafkatrigger.api.transforming import Transforming
-
-Adapter = Any
+from kafkatrigger.runtime.adapters.protocol import Adapter
 from kafkatrigger.runtime.function import Message
 from kafkatrigger.runtime.serving.attempts import answer, attempt_failed, is_retriable
 from kafkatrigger.runtime.serving.catalog import Catalog
 from kafkatrigger.runtime.serving.message_values import KAFKA, check_topic, value_of
 from kafkatrigger.runtime.serving.request_documents import SCHEMAS, Request, document_of, job_id_of
+from kafkatrigger.runtime.transformations.execution import Bindings
 from kafkatrigger.runtime.transformations.problems import InvalidRequest, TransformationError
 from kafkatrigger.runtime.transformations.response import failure
 from kafkatrigger.runtime.transformations.wiring import Wiring
@@ -56,11 +56,9 @@ class RequestHandler:
         attempt = await library.attempt(
             identity,
             wiring,
-            adapters=self._adapters,
+            Bindings(self._adapters, _values(wiring, request.document), topics),
             job_id=job_id,
             run_pure_plot_operators=request.run_pure_plot_operators,
-            values=_values(wiring, request.document),
-            apart=topics,
         )
         if attempt.error is not None and is_retriable(attempt.error):
             raise attempt_failed(attempt.error)

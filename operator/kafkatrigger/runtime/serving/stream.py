@@ -9,15 +9,14 @@ import msgspec
 
 from kafkatrigger.api.frames import FrameError, Outcome, Revisions
 from kafkatrigger.api.transforming import Transforming, WiredInput, WiredOutput
-
-Adapter = Any
+from kafkatrigger.runtime.adapters.protocol import Adapter
 from kafkatrigger.runtime.function import Message
 from kafkatrigger.runtime.serving.attempts import answer, attempt_failed
 from kafkatrigger.runtime.serving.expressions import compiled, facts
 from kafkatrigger.runtime.serving.message_values import KAFKA, check_topic, job_id_of, value_of
 from kafkatrigger.runtime.serving.requests import SIDE_BY_SIDE
 from kafkatrigger.runtime.transformations.data import parse
-from kafkatrigger.runtime.transformations.execution import Library, check
+from kafkatrigger.runtime.transformations.execution import Bindings, Library, check
 from kafkatrigger.runtime.transformations.model import DataType, Input, Revision
 from kafkatrigger.runtime.transformations.plan import Plan
 from kafkatrigger.runtime.transformations.problems import InvalidData, InvalidTransformation, InvalidWiring
@@ -43,7 +42,7 @@ class StreamHandler:
         self._topics = _topics(transforming)
         plan = self._library.plan(self._identity)
         self._wiring = _wiring(transforming, self._topics)
-        check(plan, self._wiring, adapters, given=_served_here(transforming), apart=self._topics)
+        check(plan, self._wiring, Bindings(adapters, _served_here(transforming), self._topics))
         self._constants = {each.name: _constant(each, plan.inputs[each.name][1]) for each in _constants(transforming)}
         finds = ((each.name, _find(each, plan.inputs[each.name][1])) for each in transforming.inputs)
         self._finds = {name: find for name, find in finds if find is not None}
@@ -60,11 +59,9 @@ class StreamHandler:
         attempt = await self._library.attempt(
             self._identity,
             self._wiring,
-            adapters=self._adapters,
+            Bindings(self._adapters, values, self._topics),
             job_id=job_id_of(message.value) or str(uuid.uuid5(JOBS, message.id)),
             run_pure_plot_operators=self._runs_plots,
-            values=values,
-            apart=self._topics,
         )
         if attempt.error is not None:
             raise attempt_failed(attempt.error)
@@ -112,8 +109,8 @@ def _details(wired: WiredInput | WiredOutput) -> dict[str, Any]:
     return {name: getattr(wired, name) for name in ("ref_id", "ref_id_type", "ref_key", "type", "filters")}
 
 
-def _served_here(transforming: Transforming) -> list[str]:
-    return [each.name for each in transforming.inputs if each.adapter in ("", KAFKA)]
+def _served_here(transforming: Transforming) -> dict[str, Any]:
+    return {each.name: msgspec.UNSET for each in transforming.inputs if each.adapter in ("", KAFKA)}
 
 
 def _topics(transforming: Transforming) -> dict[str, str]:

@@ -10,7 +10,9 @@ from typing import Any
 
 import msgspec
 
+from kafkatrigger.runtime.adapters.protocol import Adapter
 from kafkatrigger.runtime.errors import bounded, kind_of, text_of
+from kafkatrigger.runtime.transformations import provisioning
 from kafkatrigger.runtime.transformations.data import parse
 from kafkatrigger.runtime.transformations.model import Revision
 from kafkatrigger.runtime.transformations.plan import Plan, Step, plan
@@ -26,9 +28,17 @@ from kafkatrigger.runtime.transformations.wiring import Wiring, direct_values
 
 _NEVER_CAUGHT = (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
 """They end the run, and not the component alone."""
+_NONE: Mapping[str, Adapter] = {}
 
 
-_NONE: Mapping[str, Any] = {}
+class Bindings(msgspec.Struct, frozen=True):
+    """What wirings lead to, beside direct provisioning."""
+
+    adapters: Mapping[str, Adapter] = {}
+    values: Mapping[str, Any] = {}
+    """Of inputs that are the caller's, whatever adapter they name; UNSET is their default."""
+    apart: Container[str] = ()
+    """Outputs that are the caller's: they are not in the response."""
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -36,7 +46,7 @@ class Attempt(msgspec.Struct, frozen=True):
 
     response: Response
     apart: Mapping[str, bytes] = {}
-    """Outputs that are not in the response, as JSON."""
+    """The caller's outputs, as JSON."""
     error: TransformationError | None = None
     """What the response says, where it is a failure."""
 
@@ -67,29 +77,32 @@ class Library:
         return self._plans[identity]
 
     async def run(
-        self, identity: str, wiring: Wiring | None = None, *, job_id: str = "", run_pure_plot_operators: bool = False
+        self,
+        identity: str,
+        wiring: Wiring | None = None,
+        *,
+        adapters: Mapping[str, Adapter] = _NONE,
+        job_id: str = "",
+        run_pure_plot_operators: bool = False,
     ) -> Response:
-        """Runs a revision, with its test wiring unless one is given. Whatever is wrong is in the response."""
-        attempt = await self.attempt(identity, wiring, job_id=job_id, run_pure_plot_operators=run_pure_plot_operators)
-        return attempt.response
+        """Runs a revision, with its test wiring unless one is given. Whatever is wrong is in the response.
+
+        Adapters are given by the names that wirings call them.
+        """
+        bindings, plots = Bindings(adapters), run_pure_plot_operators
+        return (await self.attempt(identity, wiring, bindings, job_id=job_id, run_pure_plot_operators=plots)).response
 
     async def attempt(
         self,
         identity: str,
         wiring: Wiring | None,
+        bindings: Bindings,
         *,
-        adapters: Mapping[str, Any] = _NONE,
         job_id: str = "",
         run_pure_plot_operators: bool = False,
-        values: Mapping[str, Any] = _NONE,
-        apart: Container[str] = (),
     ) -> Attempt:
-        """The same, for whoever has values of its own.
-
-        `values` are those of inputs that are wired to no adapter known here; UNSET is their default. Outputs that are
-        `apart` are not in the response.
-        """
-        run = _Run(adapters, job_id, run_pure_plot_operators, values, apart)
+        """The same, for whoever has to know more than the response says."""
+        run = _Run(bindings, job_id, run_pure_plot_operators)
         try:
             return await run.attempt(self, identity, wiring)
         except TransformationError as error:
@@ -99,17 +112,8 @@ class Library:
 class _Run:
     """One run, which measures itself."""
 
-    def __init__(
-        self,
-        adapters: Mapping[str, Any],
-        job_id: str,
-        run_pure_plot_operators: bool,
-        values: Mapping[str, Any],
-        apart: Container[str],
-    ) -> None:
-        self._adapters = adapters
-        self._given = values
-        self._apart = apart
+    def __init__(self, bindings: Bindings, job_id: str, run_pure_plot_operators: bool) -> None:
+        self._bindings = bindings
         self._job_id = job_id
         self._run_pure_plot_operators = run_pure_plot_operators
         self._clock = Clock()
@@ -117,17 +121,21 @@ class _Run:
         self._operators: list[Measured] = []
 
     async def attempt(self, library: Library, identity: str, wiring: Wiring | None) -> Attempt:
+        bindings = self._bindings
         with self._measuring("prepare_execution_input"):
             plan = library.plan(identity)
         with self._measuring("run_execution_input"):
             with self._measuring("load_data"):
-                values = _values(plan, plan.revision.test_wiring if wiring is None else wiring, self._given)
+                wiring = plan.revision.test_wiring if wiring is None else wiring
+                sent = provisioning.outputs(plan, wiring, bindings.adapters, bindings.apart)
+                values = await _values(plan, wiring, bindings)
             with self._measuring("pure_execution"):
                 for step in plan.steps:
                     await self._step(step, values)
             with self._measuring("send_data"):
-                outputs = {name: _encoded(plan, name, values) for name in plan.outputs}
-        apart = {name: outputs.pop(name) for name in plan.outputs if name in self._apart}
+                outputs = {name: _encoded(plan, name, values) for name in plan.outputs if name not in sent}
+                await provisioning.send(sent, {name: values[plan.outputs[name][0]] for name in sent})
+        apart = {name: outputs.pop(name) for name in plan.outputs if name in bindings.apart}
         types = {name: str(kind) for name, (_, kind) in plan.outputs.items()}
         return Attempt(success(self._job_id, outputs, types, self._all_measured(), self._operators), apart)
 
@@ -168,21 +176,22 @@ class _Run:
         return {"internal_full": whole, **self._measured, **extra}
 
 
-def check(
-    plan: Plan, wiring: Wiring, adapters: Mapping[str, Any], given: Container[str], apart: Container[str]
-) -> None:
-    """InvalidWiring where no run with this wiring can go well; `given` and `apart` are inputs and outputs of the caller."""
+def check(plan: Plan, wiring: Wiring, bindings: Bindings) -> None:
+    """InvalidWiring where no run with this wiring can go well."""
     _direct(plan, wiring)
+    provisioning.inputs(plan, wiring, bindings.adapters, bindings.values)
+    provisioning.outputs(plan, wiring, bindings.adapters, bindings.apart)
 
 
-def _direct(plan: Plan, wiring: Wiring) -> dict[str, Any]:
+def _direct(plan: Plan, wiring: Wiring) -> dict[str, str]:
     required = {name: wanted.default is msgspec.UNSET for name, (_, wanted) in plan.inputs.items()}
-    return {**direct_values(wiring, required, plan.outputs)}
+    return direct_values(wiring, required, plan.outputs)
 
 
-def _values(plan: Plan, wiring: Wiring, others: Mapping[str, Any]) -> list[Any]:
-    """The slots with inputs and constants in them; the others are those that do not come from the wiring."""
-    given = {**_direct(plan, wiring), **others}
+async def _values(plan: Plan, wiring: Wiring, bindings: Bindings) -> list[Any]:
+    """The slots with inputs and constants in them."""
+    given: dict[str, Any] = {**_direct(plan, wiring), **bindings.values}
+    given |= await provisioning.load(provisioning.inputs(plan, wiring, bindings.adapters, bindings.values))
     values: list[Any] = [None] * plan.slots
     for constant in plan.constants:
         values[constant.slot] = constant.fresh()

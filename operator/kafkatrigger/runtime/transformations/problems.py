@@ -88,3 +88,11 @@ class ComponentFailed(TransformationError):  # noqa: N818
 
     def __init__(self, message: str, operator: OperatorInfo) -> None:
         super().__init__(message, Stage.EXECUTING_COMPONENT_CODE, operator)
+
+
+class AdapterFailed(TransformationError):  # noqa: N818
+    """An adapter could not load or send."""
+
+    def __init__(self, message: str, stage: Stage, *, retriable: bool) -> None:
+        super().__init__(message, stage)
+        self.retriable = retriable

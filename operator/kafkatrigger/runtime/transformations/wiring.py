@@ -13,7 +13,7 @@ DIRECT = "direct_provisioning"
 _OF_OTHERS = ("filters", "dashboardPositionings")
 
 
-class _Wired(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
+class Wired(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
     """What input and output wirings share. Unknown fields are let through: versions of hetida designer differ in them."""
 
     adapter_id: str | int = DIRECT
@@ -29,14 +29,14 @@ class _Wired(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw
         return self.adapter_id in (DIRECT, 1)
 
 
-class InputWiring(_Wired, frozen=True, kw_only=True):
+class InputWiring(Wired, frozen=True, kw_only=True):
     """Where an input's value comes from."""
 
     workflow_input_name: str
     use_default_value: bool = False
 
 
-class OutputWiring(_Wired, frozen=True, kw_only=True):
+class OutputWiring(Wired, frozen=True, kw_only=True):
     """Where an output's value goes to."""
 
     workflow_output_name: str
