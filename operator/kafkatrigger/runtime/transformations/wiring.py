@@ -60,7 +60,7 @@ def from_json(given: object) -> Wiring:
 
 def _camel(node: object) -> object:
     """Keys in camelCase, but for those that are others': of filters and of dashboards."""
-    if isinstance(node, Mapping):
+    if isinstance(node, dict):
         return {
             (word := camel_word(key)): value if word in _OF_OTHERS else _camel(value) for key, value in node.items()
         }
@@ -85,7 +85,8 @@ def direct_values(wiring: Wiring, inputs: Mapping[str, bool], outputs: Iterable[
 
 
 def _check_names(kind: str, wired: list[str], known: list[str]) -> None:
-    if twice := sorted({name for name in wired if wired.count(name) > 1}):
+    if len(set(wired)) < len(wired):
+        twice = sorted({name for name in wired if wired.count(name) > 1})
         raise InvalidWiring(f"{_quoted(twice)}: an {kind} can be wired once, and is wired several times")
     if unknown := [name for name in wired if name not in known]:
         there = _quoted(known) if known else "none"
