@@ -9,6 +9,8 @@ provisioning inputs that adapters load, outputs that they send
 execution    running a plan; `response` says what became of it
 
 Exceptions: TransformationError
+            ├── InvalidRequest           a message that does not say what is to run
+            │   └── UnknownTransformation   of one that is not there, or may not be requested
             ├── InvalidTransformation    a revision that cannot be read, or not be planned
             ├── InvalidWiring            values for inputs that are not there, or none for those that need one
             ├── InvalidData              a value that is none of its input's type, a result that is no JSON

@@ -51,7 +51,18 @@ class TransformationError(Exception):
         self.operator = operator
 
 
-class InvalidTransformation(TransformationError):  # noqa: N818 - read as what it is
+class InvalidRequest(TransformationError):  # noqa: N818 - read as what it is
+    """A message that does not say what is to run."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, Stage.PARSING_WORKFLOW)
+
+
+class UnknownTransformation(InvalidRequest):
+    """A request for a transformation that is not there, or may not be requested."""
+
+
+class InvalidTransformation(TransformationError):  # noqa: N818
     """A revision that cannot be read, or not be planned."""
 
     def __init__(self, message: str) -> None:

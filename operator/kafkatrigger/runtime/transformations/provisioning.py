@@ -5,7 +5,7 @@ A run that has none of these starts no thread. What is wrong with a wiring is sa
 
 import asyncio
 import traceback
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Container, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,22 +39,22 @@ Provisions = Mapping[str, Provision]
 """By the name of the input or output."""
 
 
-def inputs(plan: Plan, wiring: Wiring, adapters: Adapters) -> Provisions:
-    """The inputs that adapters load; InvalidWiring."""
+def inputs(plan: Plan, wiring: Wiring, adapters: Adapters, others: Container[str] = ()) -> Provisions:
+    """The inputs that adapters load, but for others; InvalidWiring."""
     return {
         each.workflow_input_name: _provision(f"the input {each.workflow_input_name!r}", each, wanted.type, adapters)
         for each in wiring.input_wirings
-        if not each.is_direct and not each.use_default_value
+        if not each.is_direct and not each.use_default_value and each.workflow_input_name not in others
         for _, wanted in [plan.inputs[each.workflow_input_name]]
     }
 
 
-def outputs(plan: Plan, wiring: Wiring, adapters: Adapters) -> Provisions:
-    """The outputs that adapters send; InvalidWiring. Those that are not there are left to the check of names."""
+def outputs(plan: Plan, wiring: Wiring, adapters: Adapters, others: Container[str] = ()) -> Provisions:
+    """The outputs that adapters send, but for others; InvalidWiring. Those that are not there are left to the check of names."""
     return {
         each.workflow_output_name: _provision(f"the output {each.workflow_output_name!r}", each, kind, adapters)
         for each in wiring.output_wirings
-        if not each.is_direct and each.workflow_output_name in plan.outputs
+        if not each.is_direct and each.workflow_output_name in plan.outputs and each.workflow_output_name not in others
         for _, kind in [plan.outputs[each.workflow_output_name]]
     }
 

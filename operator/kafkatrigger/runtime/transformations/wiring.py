@@ -1,5 +1,6 @@
 """Which value goes to which input, and where an output goes. Both spellings are read: snake_case and camelCase."""
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -59,14 +60,16 @@ def from_json(given: object) -> Wiring:
 
 def _camel(node: object) -> object:
     """Keys in camelCase, but for those that are others': of filters and of dashboards."""
-    if isinstance(node, Mapping):
+    if isinstance(node, dict):
         return {
-            (word := _camel_word(key)): value if word in _OF_OTHERS else _camel(value) for key, value in node.items()
+            (word := camel_word(key)): value if word in _OF_OTHERS else _camel(value) for key, value in node.items()
         }
     return [_camel(each) for each in node] if isinstance(node, list | tuple) else node
 
 
-def _camel_word(word: str) -> str:
+@functools.lru_cache
+def camel_word(word: str) -> str:
+    """`ref_id` as `refId`; words without an underscore stay."""
     first, *others = word.split("_")
     return first + "".join(each.capitalize() for each in others)
 
@@ -82,7 +85,8 @@ def direct_values(wiring: Wiring, inputs: Mapping[str, bool], outputs: Iterable[
 
 
 def _check_names(kind: str, wired: list[str], known: list[str]) -> None:
-    if twice := sorted({name for name in wired if wired.count(name) > 1}):
+    if len(set(wired)) < len(wired):
+        twice = sorted({name for name in wired if wired.count(name) > 1})
         raise InvalidWiring(f"{_quoted(twice)}: an {kind} can be wired once, and is wired several times")
     if unknown := [name for name in wired if name not in known]:
         there = _quoted(known) if known else "none"

@@ -296,7 +296,7 @@ def test_an_answer_that_is_too_large(service: Service, adapter: Kept, packed: bo
 
 def test_an_answer_that_does_not_come(service: Service, adapter: Kept) -> None:
     done = threading.Event()
-    service.answers["/api/dataframe"] = lambda handler: done.wait(30) and None or None
+    service.answers["/api/dataframe"] = lambda handler: (done.wait(30) and None) or None
     began = time.monotonic()
     error = failure(adapter, "x")
     done.set()

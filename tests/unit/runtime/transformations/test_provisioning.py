@@ -15,8 +15,7 @@ from kafkatrigger.runtime.transformations.execution import Library
 from kafkatrigger.runtime.transformations.model import DataType
 from kafkatrigger.runtime.transformations.problems import Stage, TransformationError
 from kafkatrigger.runtime.transformations.wiring import Wiring, from_json
-
-from .helpers import component, error, run, wiring
+from tests.support.transformations import component, error, run, wiring
 
 CANARY = "c4n4ry-p4ssword"
 ADD = component(
