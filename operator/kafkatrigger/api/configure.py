@@ -9,6 +9,9 @@ from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.api.start_policy import StartPolicy, mounted_timestamps
 from kafkatrigger.api.tracing import Tracing
 
+MAX_BYTES = 10 * 1024 * 1024
+"""Of one record, in topics that consumers make: Kafka's own default, a tenth of it, is less than a response with plots."""
+
 _LONGEST_TOPIC = 249
 _REDRIVE = ".redrive"
 
@@ -62,9 +65,9 @@ def consumer_config(namespace: str, name: str, spec: KafkaTriggerSpec, group_pre
         guarantee=delivery.guarantee,
         on_failure=delivery.on_failure,
         breaker=_breaker(delivery.breaker),
-        dead_letter=TopicSettings(delivery.dead_letter.topic or f"{group}.dlq", delivery.dead_letter.create),
+        dead_letter=TopicSettings(delivery.dead_letter.topic or f"{group}.dlq", delivery.dead_letter.create, MAX_BYTES),
         redrive_topic=redrive_topic(group),
-        response=TopicSettings(response.topic, response.create) if response else None,
+        response=TopicSettings(response.topic, response.create, MAX_BYTES) if response else None,
         response_headers=response.headers if response else "None",
         drain=spec.grace_period_seconds - 10,
         partition_timestamps=mounted_timestamps(start_policy(spec)),
