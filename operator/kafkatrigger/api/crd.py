@@ -11,6 +11,7 @@ same as a template of the chart, with `--values-schema FILE` the chart's values 
 import inspect
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ Schema = dict[str, Any]
 
 _KEPT = {
     "type", "description", "enum", "pattern", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems",
-    "minProperties", "maxProperties", "required",
+    "minProperties", "maxProperties", "required", "nullable", "oneOf",
 }  # fmt: skip
 _NAME_RULE = (
     "self.metadata.name.size() <= 45",
@@ -169,9 +170,15 @@ def _is_opaque(schema: Schema) -> bool:
 
 def _model_rules(schema: Schema) -> tuple[Rule, ...]:
     """Rules of the model that the node was made from; pydantic titles a model's schema with its class name."""
-    models = {model.__name__: model for model in Model.__subclasses__()}
+    models = {model.__name__: model for model in _models(Model)}
     model = models.get(schema.get("model") or schema.get("title", ""))
     return model.RULES if model and "properties" in schema else ()
+
+
+def _models(base: type[Model]) -> Iterator[type[Model]]:
+    for model in base.__subclasses__():
+        yield model
+        yield from _models(model)
 
 
 def _rules(rules: list[Rule]) -> list[Schema]:
