@@ -10,6 +10,7 @@ from kubernetes import client, config
 Body = dict[str, Any]
 
 TRIGGERS = "/apis/kafkatrigger.dev/v1alpha1/namespaces/{}/kafkatriggers"
+TRANSFORMATIONS = "/apis/kafkatrigger.dev/v1alpha1/namespaces/{}/transformations"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/{}/deployments"
 BUDGETS = "/apis/policy/v1/namespaces/{}/poddisruptionbudgets"
 CONFIG_MAPS = "/api/v1/namespaces/{}/configmaps"

@@ -38,7 +38,8 @@ def import_files(files: tuple[Path, ...], folder: Path) -> None:
     """Write a Transformation for each revision that hetida designer has exported to the files.
 
     A file is JSON, of one revision or a list of them, or a component as one Python file, with COMPONENT_INFO in it. It is
-    read and not run. Where one of the files cannot be read, nothing is written.
+    read and not run. Where one of the files cannot be read, nothing is written. Apply them with
+    `kubectl apply --server-side`.
     """
     try:
         revisions = [revision for file in files for revision in revisions_of(file, file.read_bytes())]

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from kafkatrigger.api.crd import definition
+from kafkatrigger.api.crd import DEFINITIONS
+from kafkatrigger.api.resources import GROUP
 from kafkatrigger.controller.settings import Settings, load
 from tests.support.chart import CHART, ChartRefusedError, helm, only, rendered
 
@@ -80,10 +81,11 @@ def test_a_digest_is_no_tag() -> None:
     assert container["image"] == "kafkatrigger/operator@sha256:abc"
 
 
-def test_the_definition_is_a_template_that_stays() -> None:
-    manifest = only(rendered(), "CustomResourceDefinition")
-    assert manifest["spec"] == definition()["spec"]
-    assert manifest["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+def test_the_definitions_are_templates_that_stay() -> None:
+    manifests = [each for each in rendered() if each["kind"] == "CustomResourceDefinition"]
+    specs = {each["metadata"]["name"]: each["spec"] for each in manifests}
+    assert specs == {f"{plural}.{GROUP}": make()["spec"] for plural, make in DEFINITIONS.items()}
+    assert all(each["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"} for each in manifests)
     assert "CustomResourceDefinition" not in {each["kind"] for each in rendered({"crds": {"install": False}})}
 
 

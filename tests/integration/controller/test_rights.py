@@ -10,12 +10,12 @@ import pytest
 from kafkatrigger.api.pod_status import STOPPED_ON_FAILURE, PodStatus
 from kafkatrigger.api.stop import StopPoint
 from tests.cluster.control_plane import ControlPlane
-from tests.integration.conftest import CRD
+from tests.integration.conftest import define
 from tests.integration.controller.operator_process import running_operator
 from tests.integration.controller.speaking_pod import pod_that_says
 from tests.integration.controller.world import PATIENCE, World
 from tests.support.chart import NAMESPACE, only, rendered
-from tests.support.kubernetes import CONFIG_MAPS, Api, Body, read_yaml
+from tests.support.kubernetes import CONFIG_MAPS, Api, Body
 from tests.support.waiting import until
 
 POLICY = {
@@ -50,8 +50,7 @@ def audited(tmp_path: Path) -> Iterator[tuple[ControlPlane, Path]]:
 def test_rights(audited: tuple[ControlPlane, Path], tmp_path: Path, namespaces: list[str]) -> None:
     control_plane, log = audited
     api = Api(control_plane.kubeconfig)
-    (definition,) = read_yaml(CRD)
-    api.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
+    define(api)
     worlds = [World(api, api.make_namespace(name)) for name in ("plant-7", "plant-8")]
     rules = _grant(api, namespaces)
     kubeconfig = control_plane.kubeconfig_of(ACCOUNT)
