@@ -50,7 +50,7 @@ class TopicSettings(msgspec.Struct, frozen=True, rename="camel"):
     topic: str
     create: bool
     max_bytes: int
-    """The largest record that is sent to it, and that it takes where it is created."""
+    """Of one record, in a topic that the consumer makes."""
 
 
 class TracingPolicy(msgspec.Struct, frozen=True, rename="camel"):
@@ -113,12 +113,21 @@ class ConsumerConfig(msgspec.Struct, frozen=True, rename="camel", forbid_unknown
         return self.topics or [self.topic_pattern]
 
     @property
+    def result_topics(self) -> list[TopicSettings]:
+        """Where results go: that of responses, if there is one, and those of outputs."""
+        return [*([self.response] if self.response else []), *self.output_topics]
+
+    @property
+    def is_request(self) -> bool:
+        """Whether messages are requests, each of which is answered."""
+        return self.transforming is not None and self.transforming.is_request
+
+    @property
     def work(self) -> Work:
         """What the runtime is told to do; of the transformations that run, only which."""
-        is_request = self.transforming is not None and self.transforming.is_request
         return Work(
             function=self.function,
-            value_format="Bytes" if is_request else self.value_format,  # what is no request is answered too
+            value_format="Bytes" if self.is_request else self.value_format,  # what is no request is answered too
             key_format=self.key_format,
             ordering=self.ordering,
             timeout_ms=round(self.timeout * 1000),

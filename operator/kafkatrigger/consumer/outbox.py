@@ -90,7 +90,7 @@ def connections(config: ConsumerConfig, transactional_id: str = "") -> Connectio
     """Those of a trigger; with transactions where there is an id for them."""
     common = client.connection(config.bootstrap_servers, config.connection_options)
     admin = Admin(common)
-    targets = {config.dead_letter.topic, *([config.response.topic] if config.response else [])}
+    targets = {config.dead_letter.topic, *(each.topic for each in config.result_topics)}
     test = partial(probe.write_and_abort, f"{transactional_id}.probe") if transactional_id else probe.write
 
     def settings(batch_bytes: int) -> client.Configuration:
@@ -275,13 +275,14 @@ class Outbox(ABC):
         Where the client has no room for it, which is False, or something is written in its place, that comes first in
         the queue: before later results of its key.
         """
-        limit = self._limits.refuses(output) if output.is_first else None
+        excess = self._limits.excess(output) if output.is_first else None
         if output.several is not None and output.several.refused:
             self._drop(output)
-        elif limit is not None:
-            why = f"{output.needed} bytes, and max.message.bytes of the topic is {limit}"
-            queue.extendleft(self._refuse(output, KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, why)))
-        elif output.topic in self._holding:
+        elif excess is not None:
+            topic, why = excess
+            culprit = msgspec.structs.replace(output, topic=topic)
+            queue.extendleft(self._refuse(culprit, KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, why)))
+        elif self._holding.has_to_wait(output):
             self._holding.hold(output)
         elif not self._produce(output):
             queue.appendleft(output)
@@ -345,13 +346,13 @@ class Outbox(ABC):
             elif not verdicts.is_consequence(error):
                 self._holding.refuse(output.topic, error, now)
         for output in outputs:
-            if output.topic in self._holding:
+            if self._holding.has_to_wait(output):
                 self._holding.hold(output)
-        rest = [output for output in outputs if output.topic not in self._holding]
+        rest = [output for output in outputs if not self._holding.has_to_wait(output)]
         culprits = [
             (output, error)
             for output, error in failures
-            if output.topic not in self._holding and verdicts.is_own_fault(output, error)
+            if verdicts.is_own_fault(output, error) and not self._holding.has_to_wait(output)
         ]
         if not culprits:
             return rest

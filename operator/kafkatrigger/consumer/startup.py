@@ -1,6 +1,7 @@
 """What has to be there before the group is joined: brokers that answer, and the topics."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from confluent_kafka.admin import AdminClient
 
@@ -28,6 +29,9 @@ def missing(config: ConsumerConfig, admin: AdminClient) -> Problem | None:
     partitions = max((existing[topic] for topic in sources), default=topics.AS_THE_BROKER_LIKES)
     if config.response and (problem := _ensure(admin, config.response, existing, partitions, "spec.response")):
         return pod_status.RESPONSE_UNAVAILABLE, problem
+    for output in config.output_topics:
+        if problem := _ensure(admin, output, existing, partitions, "spec.transformation"):
+            return pod_status.RESPONSE_UNAVAILABLE, problem
     # A decision about a blocked key may be to write a dead letter.
     writes_letters = config.on_failure == "DeadLetter" or (config.on_failure == "Block" and config.dead_letter.create)
     if writes_letters and (
@@ -43,10 +47,10 @@ def _ensure(
     existing: dict[str, int],
     partitions: int,
     field: str,
-    settings: Mapping[str, str] | None = None,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> str | None:
     if wanted.topic in existing:
         return None
     if wanted.create:
-        return topics.create(admin, wanted.topic, partitions, settings)
+        return topics.create(admin, wanted.topic, partitions, {"max.message.bytes": str(wanted.max_bytes), **settings})
     return f"the topic {wanted.topic} does not exist: create it, set {field}.create or correct {field}.topic"
