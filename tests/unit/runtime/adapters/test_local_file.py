@@ -11,8 +11,7 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 from kafkatrigger.runtime.adapters.kept import Kept
 from kafkatrigger.runtime.adapters.protocol import AdapterError
 from kafkatrigger.runtime.transformations.model import DataType
-
-from .helpers import failure, loaded, made, wired
+from tests.support.adapters import failure, loaded, made, wired
 
 FORMATS = ("x.csv", "x.csv.gz", "x.json", "x.json.gz", "x.parquet", "X.CSV")
 TIMES = pd.to_datetime(

@@ -1,6 +1,5 @@
 """Making adapters: options, secrets, entry points; and what becomes of them when a secret changes."""
 
-import os
 import shutil
 from collections.abc import Mapping
 from importlib import metadata
@@ -15,8 +14,7 @@ from kafkatrigger.runtime.adapters.kept import Kept
 from kafkatrigger.runtime.adapters.protocol import AdapterError, Options, Wired, options_of, secret
 from kafkatrigger.runtime.adapters.registry import make_all
 from kafkatrigger.runtime.transformations.model import DataType
-
-from .helpers import loaded, made, refused, secret_of, wired
+from tests.support.adapters import loaded, made, refused, secret_of, wired
 
 CANARY = "c4n4ry-p4ssword"
 
@@ -29,12 +27,12 @@ class Telling:
         self.word = secret(secrets, "word")
         self.is_closed = False
 
-    def load(self, wired: Wired, kind: DataType) -> Any:
+    def load(self, wired: Wired, kind: DataType) -> Any:  # noqa: ARG002
         if wired.ref_id == "fail":
             raise AdapterError(f"it fails with {self.word}", retriable=True)
         return self
 
-    def send(self, wired: Wired, kind: DataType, value: Any) -> None:
+    def send(self, wired: Wired, kind: DataType, value: Any) -> None:  # noqa: ARG002
         value(self)
 
     def close(self) -> None:
@@ -85,7 +83,7 @@ def test_a_driver_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_packages_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metadata.EntryPoint, "load", lambda self: __import__("nowhere_to_be_found"))
+    monkeypatch.setattr(metadata.EntryPoint, "load", lambda _: __import__("nowhere_to_be_found"))
     assert "it needs nowhere_to_be_found, which is not installed here" in refused("sql", tables=["a"])
 
 
@@ -96,10 +94,10 @@ def test_names_are_unique_and_nothing_stays_open(tmp_path: Path, monkeypatch: py
         made_ones.append(Telling(options, secrets))
         return made_ones[-1]
 
-    monkeypatch.setattr(registry, "_factory", lambda kind: telling)
+    monkeypatch.setattr(registry, "_factory", lambda _: telling)
     folder = secret_of(tmp_path / "secret", word="a word")
     with pytest.raises(AdapterError, match="two adapters are called 'a': rename one"):
-        make_all([AdapterSettings("a", "x"), AdapterSettings("a", "x")], lambda each: folder)
+        make_all([AdapterSettings("a", "x"), AdapterSettings("a", "x")], lambda _: folder)
     assert [each.is_closed for each in made_ones] == [True]
 
 
@@ -149,7 +147,7 @@ def test_who_is_at_work_is_not_closed(tmp_path: Path) -> None:
 
 def test_a_secret_that_became_wrong_is_said_until_it_is_right(tmp_path: Path) -> None:
     adapter = telling(secret_of(tmp_path / "secret", word="before"))
-    os.remove(tmp_path / "secret" / "word")
+    (tmp_path / "secret" / "word").unlink()
     with pytest.raises(AdapterError, match="no readable key 'word'"):
         adapter.load(wired("x"), DataType.ANY)
     secret_of(tmp_path / "secret", word="after it")

@@ -17,12 +17,15 @@ import pytest
 from kafkatrigger.runtime.adapters.kept import Kept
 from kafkatrigger.runtime.adapters.protocol import AdapterError
 from kafkatrigger.runtime.transformations.model import DataType
-
-from .helpers import failure, loaded, made, secret_of, wired
+from tests.support.adapters import failure, loaded, made, secret_of, wired
 
 CANARY = "c4n4ry-t0ken"
 RANGE = {"timestampFrom": "2026-01-01T00:00:00Z", "timestampTo": "2026-01-02T00:00:00Z"}
 Answers = dict[str, Callable[["Handler"], None]]
+
+
+def not_there(handler: "Handler") -> None:
+    handler.answer(b"nothing here", 404)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -31,7 +34,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: "Service"
 
-    def answer(self, content: bytes, status: int = 200, **headers: str) -> None:
+    def answer(self, content: bytes, /, status: int = 200, **headers: Any) -> None:
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
@@ -43,9 +46,9 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.asked.append((self.command, self.path, dict(self.headers), body))
         path = urlsplit(self.path).path
-        self.server.answers.get(path, lambda handler: handler.answer(b"nothing here", 404))(self)
+        self.server.answers.get(path, not_there)(self)
 
-    do_POST = do_GET
+    do_POST = do_GET  # noqa: N815 - its name there
 
     def log_message(self, *arguments: Any) -> None:
         pass
@@ -287,7 +290,8 @@ def test_redirections(service: Service, adapter: Kept, tmp_path: Path) -> None:
 @pytest.mark.parametrize("packed", [False, True])
 def test_an_answer_that_is_too_large(service: Service, adapter: Kept, packed: bool) -> None:
     content = b" " * 10_000_000
-    body, headers = (gzip.compress(content), {"Content_Encoding": "gzip"}) if packed else (content, {})
+    body = gzip.compress(content) if packed else content
+    headers: dict[str, Any] = {"Content_Encoding": "gzip"} if packed else {}
     service.answers["/api/dataframe"] = lambda handler: handler.answer(body, **headers)
     error = failure(adapter, "x")
     assert str(error) == "it sends more than 10000 bytes: ask for less, or raise maxResponseBytes"
@@ -296,7 +300,11 @@ def test_an_answer_that_is_too_large(service: Service, adapter: Kept, packed: bo
 
 def test_an_answer_that_does_not_come(service: Service, adapter: Kept) -> None:
     done = threading.Event()
-    service.answers["/api/dataframe"] = lambda handler: (done.wait(30) and None) or None
+
+    def wait(_: Handler) -> None:
+        done.wait(30)
+
+    service.answers["/api/dataframe"] = wait
     began = time.monotonic()
     error = failure(adapter, "x")
     done.set()

@@ -12,8 +12,7 @@ import pytest
 from kafkatrigger.runtime.adapters.kept import Kept
 from kafkatrigger.runtime.adapters.protocol import AdapterError
 from kafkatrigger.runtime.transformations.model import DataType
-
-from .helpers import failure, loaded, made, secret_of, wired
+from tests.support.adapters import failure, loaded, made, secret_of, wired
 
 TABLES = """
 create table measured (timestamp timestamp, metric text, value real, note text);
