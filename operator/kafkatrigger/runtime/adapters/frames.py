@@ -45,7 +45,7 @@ def _index(column: pd.Series) -> Any:
     name = None if column.name in (TIME, INDEX) else column.name
     if column.dtype.kind != "M":
         return pd.Index(moments(column.tolist()), name=name)
-    return pd.DatetimeIndex(pd.to_datetime(column, utc=True), name=name)
+    return pd.DatetimeIndex(pd.to_datetime(column, utc=True)).rename(name)
 
 
 def in_utc(frame: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 import obstore
-from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
 from kafkatrigger.runtime.adapters.formats import read, written
@@ -17,6 +17,8 @@ from kafkatrigger.runtime.errors import bounded
 from kafkatrigger.runtime.transformations.model import DataType
 
 _SCHEME = "s3://"
+_TROUBLES = (BaseError, OSError)
+"""What the library raises; some of it as Python's own."""
 _REFUSED = ("", ".", "..")
 """Parts of a key that programs on the way may take for folders."""
 
@@ -49,7 +51,7 @@ class ObjectStoreAdapter:
         bucket, key = _allowed(wired.ref_id, self._options.buckets, "buckets")
         try:
             content = obstore.get(self._stores[bucket], key).bytes()
-        except BaseError as error:
+        except _TROUBLES as error:
             raise _trouble(error) from None
         return read(io.BytesIO(content), key, kind)
 
@@ -59,7 +61,7 @@ class ObjectStoreAdapter:
         content = written(value, key, kind)
         try:
             obstore.put(self._stores[bucket], key, content, use_multipart=False)
-        except BaseError as error:
+        except _TROUBLES as error:
             raise _trouble(error) from None
 
     def close(self) -> None:
@@ -100,9 +102,9 @@ def _allowed(ref_id: str, places: Iterable[str], option: str) -> tuple[str, str]
     return bucket, key
 
 
-def _trouble(error: BaseError) -> AdapterError:
+def _trouble(error: Exception) -> AdapterError:
     """By its class: the library's text has the URL in it."""
-    if isinstance(error, NotFoundError | FileNotFoundError):
+    if isinstance(error, FileNotFoundError):
         return AdapterError("there is no such object, or no such bucket")
     if isinstance(error, PermissionDeniedError | UnauthenticatedError | PermissionError):
         return AdapterError("the store refuses these credentials: allow their user this object, or correct the secret")

@@ -64,7 +64,7 @@ class RestAdapter:
         if shape == "timeseries":
             return _series(frame, wired, answer)
         if shape == "dataframe" and TIME in frame.columns and frame[TIME].dtype.kind == "M":
-            frame = frame.set_index(pd.DatetimeIndex(frame[TIME], name=None)).sort_index(kind="stable")
+            frame = frame.set_index(pd.DatetimeIndex(frame[TIME]).rename(None)).sort_index(kind="stable")
         frame.attrs.update(_attributes(answer))
         return frame
 
@@ -148,7 +148,7 @@ def _series(frame: pd.DataFrame, wired: Wired, answer: Answer) -> pd.Series:
     if frame.empty:
         series = pd.Series([], index=pd.DatetimeIndex([], dtype="datetime64[us, UTC]"), dtype="float64")
     elif {TIME, VALUE} <= set(frame.columns):
-        series = pd.Series(frame[VALUE].to_numpy(), index=pd.DatetimeIndex(frame[TIME], name=None)).sort_index(
+        series = pd.Series(frame[VALUE].to_numpy(), index=pd.DatetimeIndex(frame[TIME]).rename(None)).sort_index(
             kind="stable"
         )
     else:
