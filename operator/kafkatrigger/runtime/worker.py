@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import partial
 from types import FrameType
@@ -39,6 +40,8 @@ from .reading import FrameReader
 from .results import EarlyResults, ResultStream
 
 SOCKET_BUFFER = 1 << 22
+THREADS = 32
+"""For adapters, and for what functions run on threads: what waits needs no processor, so it is not their number."""
 _UPON = "build spec.runtime.image upon a newer runtime image, or install kafkatrigger[runtime]"
 Serve = Callable[[socket.socket], None]
 log = logging.getLogger("kafkatrigger.runtime")
@@ -105,6 +108,7 @@ def _filter(work: Work) -> Accepts | None:
 def _looping(work: Work, new_handler: NewHandler, accepts: Accepts | None, progress: Progress) -> Iterator[Serve]:
     """What serves a connection on an event loop, which stays the same for the life of the process."""
     with asyncio.Runner(loop_factory=_new_event_loop()) as runner:
+        runner.get_loop().set_default_executor(ThreadPoolExecutor(THREADS))
         yield lambda connection: runner.run(coroutines.serve(connection, work, new_handler, accepts, progress))
 
 
