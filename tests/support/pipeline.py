@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.api.start_policy import to_environment
 from kafkatrigger.consumer.control import ask
 from kafkatrigger.consumer.outbox import POD_UID
+from kafkatrigger.runtime.transformations.model import Revision, to_manifest
 from tests.cluster.waiting import free_ports
 from tests.support.waiting import until
 
@@ -43,6 +44,7 @@ class Pod:
         memory_limit: int | None = None,
         checkpoint: Checkpoint | msgspec.Raw | None = None,
         uid: str = "6f1d2a90-0000-4000-8000-000000000000",
+        transformations: Iterable[Revision] = (),
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="kafkatrigger-pod-"))
         parsed = KafkaTriggerSpec.model_validate(spec)
@@ -53,6 +55,7 @@ class Pod:
         self.checkpoint = self.folder / "checkpoint"
         self.checkpoint.mkdir()
         self.remember({} if checkpoint is None else checkpoint)
+        self.publish(transformations)
         self._environment = {
             **os.environ,
             "PYTHONPATH": f"{SOURCES}{os.pathsep}{functions}",
@@ -70,6 +73,19 @@ class Pod:
     def remember(self, checkpoint: Checkpoint | msgspec.Raw) -> None:
         """The operator's words, or what somebody else made of them."""
         (self.checkpoint / "0.json").write_bytes(msgspec.json.encode(checkpoint))
+
+    def publish(self, revisions: Iterable[Revision]) -> None:
+        """These are the Transformations that there are from now on; all of them may be requested."""
+        manifests = [to_manifest(each, each.name.lower()) for each in revisions]
+        for each in manifests:
+            each["metadata"]["labels"] = {"kafkatrigger.dev/requestable": "true"}
+        (self.folder / "new.json").write_bytes(msgspec.json.encode({"items": manifests}))
+        (self.folder / "new.json").rename(self.transformations)
+
+    @property
+    def transformations(self) -> Path:
+        """As the commands for a run on one machine write them."""
+        return self.folder / "transformations.json"
 
     def _runtime(self) -> subprocess.Popen[bytes]:
         limit = ["--memory-limit", str(self._memory_limit)] if self._memory_limit else []
@@ -89,6 +105,8 @@ class Pod:
             str(self.control),
             "--port",
             str(self._port),
+            "--transformations",
+            str(self.transformations),
         )
         return self._start("kafkatrigger.consumer", *arguments)
 
