@@ -1,6 +1,7 @@
 """Runs the mutants: `python -m tests.mutants [NAME...]`; a name may be the beginning of several."""
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 from tests.cluster.settings import REPOSITORY
 
 HERE = Path(__file__).parent
-COPIED = ("operator", "tests", "examples", "pyproject.toml")
+COPIED = ("operator", "tests", "examples", "crds", "pyproject.toml")
 LONGEST = 300
 """Seconds of one mutant's tests; one that hangs is noticed as well."""
 SURVIVED, KILLED, BROKEN = "SURVIVED", "killed", "BROKEN"
@@ -56,11 +57,22 @@ class Mutant:
         try:
             # Processes that tests start have to find the copy, too, and not what is installed.
             environment = {**os.environ, "PYTHONPATH": str(copy / "operator")}
-            done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=LONGEST, check=False)
+            done = subprocess.run(
+                command, cwd=copy, env=environment, capture_output=True, text=True, timeout=LONGEST, check=False
+            )
         except subprocess.TimeoutExpired:
             return KILLED
-        # 1: a test failed; anything else but 0 says that no test was run.
-        return {0: SURVIVED, 1: KILLED}.get(done.returncode, f"{BROKEN}: pytest ended with {done.returncode}")
+        return judged(done.returncode, done.stdout)
+
+
+def judged(code: int, output: str) -> str:
+    """What pytest says of a mutant. A test that cannot even begin ends it with the same code as one that fails, and proves
+    nothing: only its last line tells the two apart. Pure.
+    """
+    summary = output.rstrip().rpartition("\n")[2]
+    if code == 1 and re.search(r"\b[1-9]\d* failed\b", summary):
+        return KILLED
+    return SURVIVED if code == 0 else f"{BROKEN}: pytest ended with {code}: {summary}"
 
 
 def _copy(source: Path, target: Path) -> None:
