@@ -12,6 +12,7 @@ import click
 import msgspec
 import orjson
 
+from kafkatrigger.cli.local_transformations import SUFFIXES
 from kafkatrigger.cli.manifest import ManifestError, documents, text_of
 from kafkatrigger.cli.render import counted, json_text
 from kafkatrigger.runtime.transformations import wiring as wirings
@@ -22,7 +23,6 @@ from kafkatrigger.runtime.transformations.problems import TransformationError
 
 _LONGEST = 253
 """Characters of a resource's name."""
-_SUFFIXES = (".yaml", ".yml")
 
 
 @click.command("import", short_help="Turn exports of hetida designer into Transformations.")
@@ -111,7 +111,7 @@ def _is_transformation(document: Any) -> bool:
 def _around(file: Path, revision: Revision) -> list[Revision]:
     """The revision and all others of its folder; ManifestError where two have the same id."""
     found = {revision.id: (file, revision)}
-    for other in sorted(each for each in file.parent.iterdir() if each.suffix in _SUFFIXES and not each.samefile(file)):
+    for other in sorted(each for each in file.parent.iterdir() if each.suffix in SUFFIXES and not each.samefile(file)):
         for each in _revisions(other):
             if each.id in found:
                 raise ManifestError(f"{found[each.id][0]} and {other} hold a {KIND} of the same id: remove one of them")
