@@ -8,6 +8,8 @@ import yaml
 
 from kafkatrigger.api.resources import API_VERSION, KIND
 
+SUFFIXES = (".yaml", ".yml")
+
 
 class ManifestError(Exception):
     """The file holds no trigger that can be used; the message says what to do."""

@@ -2,17 +2,15 @@
 
 from pathlib import Path
 
-from kafkatrigger.cli.manifest import ManifestError, of_kind
+from kafkatrigger.cli.manifest import SUFFIXES, ManifestError, of_kind
 from kafkatrigger.cli.render import counted
 from kafkatrigger.runtime.transformations.model import KIND, Revision, from_manifest
-
-_SUFFIXES = (".yaml", ".yml")
 
 
 def find(wanted: str, folder: Path) -> tuple[Path, Revision]:
     """The Transformation of a file, or the one of this name in the folder; ManifestError, TransformationError."""
     file = Path(wanted)
-    if file.is_file() or file.suffix in _SUFFIXES:
+    if file.is_file() or file.suffix in SUFFIXES:
         return file, _only(file)
     found = [
         (each, from_manifest(manifest, str(each)))
@@ -66,6 +64,6 @@ def _revisions(file: Path) -> list[Revision]:
 
 def _files(folder: Path) -> dict[Path, bytes]:
     try:
-        return {each: each.read_bytes() for each in sorted(folder.iterdir()) if each.suffix in _SUFFIXES}
+        return {each: each.read_bytes() for each in sorted(folder.iterdir()) if each.suffix in SUFFIXES}
     except OSError as error:
         raise ManifestError(f"{error.filename} cannot be read: {error.strerror}") from None
