@@ -51,7 +51,7 @@ def test_requests_reach_the_adapters_that_the_trigger_has(runtime: Runtime, file
 
 
 def test_an_adapter_that_cannot_reach_what_it_needs_is_for_the_consumer_to_retry(runtime: Runtime) -> None:
-    count = component("Count", "def main(*, s):\n    return {'n': len(s)}\n", "s: SERIES", "n: INT")
+    count = component("Count", "def main(*, s):\n    return {'n': len(s)}\n", "s: DATAFRAME", "n: INT")
     wired = {"workflow_input_name": "s", "adapter_id": "nowhere", "ref_id": "s"}
     _, data = runtime.start(requests(adapters=(NOWHERE,)))
     data.send(known(count))
