@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import click
 import orjson
@@ -15,7 +15,7 @@ _LONGEST = 100
 
 
 @click.command(short_help="Write the figures of a response to files.")
-@click.argument("file", metavar="FILE|-", type=click.File("rb", lazy=True))
+@click.argument("file", metavar="FILE|-", type=click.Path(path_type=Path, allow_dash=True))
 @click.option(
     "--output-dir",
     "folder",
@@ -31,14 +31,16 @@ _LONGEST = 100
     type=click.Choice(["html", "png"]),
     help="A page that needs nothing else, or a picture (this needs the package kaleido, and Chrome).",
 )
-def plot(file: IO[bytes], folder: Path, form: Format) -> None:
+def plot(file: Path, folder: Path, form: Format) -> None:
     """Write the figures of a response, which are its outputs of type PLOTLYJSON, to files.
 
     The response is one JSON document, as it is in the response topic and as `kafkatrigger test` prints it; - reads it from
     the standard input. Files are called as the outputs are.
     """
     try:
-        for path, figure in files(figures(file.read()), folder, form).items():
+        with click.open_file(str(file), "rb") as opened:
+            found = figures(opened.read())
+        for path, figure in files(found, folder, form).items():
             folder.mkdir(parents=True, exist_ok=True)
             _write(figure, path, form)
             click.echo(f"wrote {path}")

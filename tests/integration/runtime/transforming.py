@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from kafkatrigger.api.adapters import AdapterSettings
 from kafkatrigger.api.frames import Failed, Outcome, Revisions, Work
 from kafkatrigger.api.transforming import Mode, Transforming, WiredInput, WiredOutput
 from kafkatrigger.runtime.transformations.model import Revision
@@ -66,15 +67,23 @@ def spec(revision: Revision) -> bytes:
     return msgspec.json.encode(revision)
 
 
-def stream(revisions: Iterable[Revision], inputs: list[WiredInput], *outputs: WiredOutput, **options: Any) -> Work:
+def stream(
+    revisions: Iterable[Revision],
+    inputs: list[WiredInput],
+    *outputs: WiredOutput,
+    adapters: tuple[AdapterSettings, ...] = (),
+    **options: Any,
+) -> Work:
     """Work of a trigger with these revisions, the first of which runs for every message."""
-    transforming = Transforming(mode="Stream", ref="it", inputs=tuple(inputs), outputs=outputs)
+    transforming = Transforming(mode="Stream", ref="it", inputs=tuple(inputs), outputs=outputs, adapters=adapters)
     return _work("JSON", transforming, list(map(spec, revisions)), **options)
 
 
-def requests(mode: Mode = "Execute", *, topics: tuple[str, ...] = (), **options: Any) -> Work:
+def requests(
+    mode: Mode = "Execute", *, topics: tuple[str, ...] = (), adapters: tuple[AdapterSettings, ...] = (), **options: Any
+) -> Work:
     """Work of a trigger whose messages say what runs."""
-    return _work("Bytes", Transforming(mode=mode, topics=topics), [], **options)
+    return _work("Bytes", Transforming(mode=mode, topics=topics, adapters=adapters), [], **options)
 
 
 def _work(value_format: Any, transforming: Transforming, revisions: list[bytes], timeout: float = 30) -> Work:
