@@ -17,7 +17,7 @@ from kafkatrigger.runtime.transformations.wiring import from_json
 from tests.cluster.errors import ClusterError
 from tests.support.adapters import failure, loaded, made, secret_of, wired
 from tests.support.stores import Postgres, postgres
-from tests.unit.runtime.transformations.helpers import component, run
+from tests.support.transformations import component, run
 
 TABLES = """
 create schema plant;

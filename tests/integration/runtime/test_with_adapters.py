@@ -10,7 +10,7 @@ from kafkatrigger.api.adapters import AdapterSettings
 from kafkatrigger.api.transforming import WiredInput, WiredOutput
 from tests.integration.runtime.client import Runtime
 from tests.integration.runtime.transforming import ADD, error, failed, known, outputs, request, requests, stream
-from tests.unit.runtime.transformations.helpers import component
+from tests.support.transformations import component
 
 
 @pytest.fixture
