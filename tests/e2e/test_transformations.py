@@ -1,14 +1,17 @@
 """Transformations on the cluster: for every message of a stream, and as requests in both forms, against numpy."""
 
 import json
+import tempfile
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import orjson
 from confluent_kafka import Message
 from msgspec.structs import replace
 
+from kafkatrigger.cli.manifest import text_of
 from kafkatrigger.runtime.transformations.model import Component, Revision, to_manifest
 from tests.cluster.settings import image_of
 from tests.support import rul
@@ -134,10 +137,13 @@ def _component(code: str) -> Revision:
 
 
 def _publish(namespace: Namespace, revisions: list[Revision]) -> None:
-    for revision in revisions:
-        manifest: Body = to_manifest(revision, revision.name.lower())
-        manifest["metadata"]["labels"] = REQUESTABLE
-        namespace.apply(manifest)
+    """As people do with what `kafkatrigger import` wrote."""
+    with tempfile.TemporaryDirectory() as folder:
+        for revision in revisions:
+            manifest: Body = to_manifest(revision, revision.name.lower())
+            manifest["metadata"]["labels"] = REQUESTABLE
+            Path(folder, f"{revision.name}.yaml").write_text(text_of(manifest))
+        namespace.kubectl("apply", "--server-side", f"--filename={folder}")
 
 
 def _trigger(namespace: Namespace, **transformation: Any) -> Trigger:

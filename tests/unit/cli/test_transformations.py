@@ -223,3 +223,10 @@ def test_the_whole_of_an_export_survives(tmp_path: Path) -> None:
     assert call("import", tmp_path / "rul.json", "--output-dir", tmp_path).exit_code == 0
     (manifest,) = documents(tmp_path / "rul-1-0-0.yaml")
     assert len(manifest["spec"]["workflow"]["operators"]) == 4
+
+
+@pytest.mark.parametrize(
+    "word", ["y", "N", "yes", "off", "0o7", "010", "1_000", "0x1", "~", "null", "1e3", "2020-01-01"]
+)
+def test_text_that_kubectl_would_take_for_something_else_is_quoted(word: str) -> None:
+    assert text_of([word]) in (f"- '{word}'\n", f'- "{word}"\n')
