@@ -15,6 +15,8 @@ CONFIG_PATH = "/etc/kafkatrigger/consumer.json"
 RUNTIME_SOCKET = "/run/kafkatrigger/runtime.sock"
 CONTROL_SOCKET = "/run/kafkatrigger-control/control.sock"
 """In a volume that the consumer container alone mounts."""
+CREDENTIALS_PATH = "/var/run/secrets/kafkatrigger"
+"""In the consumer alone: its token for the API server, and `ca.crt`, where it reads Transformations."""
 STATUS_PORT = 8080
 TRIGGER_UID = "KAFKATRIGGER_TRIGGER_UID"
 """Environment variable of the consumer: the uid of its trigger's object; not there in a local run."""

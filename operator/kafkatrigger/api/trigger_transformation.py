@@ -268,6 +268,16 @@ class Transformation(Model):
     adapters: list[Adapter] = _by_name("Connections that wirings may name; no message can reach another one.", 16)
 
     @property
+    def needs_transformations(self) -> bool:
+        """Whether pods read Transformations; a function needs none."""
+        return self.function is None
+
+    @property
+    def secrets(self) -> list[str]:
+        """Secrets of adapters, each once."""
+        return list(dict.fromkeys(each.secret.name for each in self.adapters if each.secret))
+
+    @property
     def topics(self) -> list[str]:
         """That outputs may be written to, beside the response."""
         if self.request:

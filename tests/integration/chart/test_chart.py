@@ -45,6 +45,7 @@ def test_the_operator_reads_what_the_chart_writes(tmp_path: Path) -> None:
     assert (found.proxy.http_proxy, found.proxy.https_proxy, found.proxy.no_proxy) == ("http://p", "", ".svc")
     assert found.defaults == values["defaults"]
     assert found.reconcilers == 4
+    assert (found.reader_kind, found.transformation_reader) == ("Role", "kt-kafkatrigger-transformations")
 
 
 def test_without_values(tmp_path: Path) -> None:
@@ -91,13 +92,13 @@ def test_the_definitions_are_templates_that_stay() -> None:
 
 def test_no_wildcards_in_the_rights() -> None:
     roles = [each for each in rendered() if each["kind"] in ("Role", "ClusterRole")]
-    assert len(roles) == 4
+    assert len(roles) == 5
     assert "*" not in str([each["rules"] for each in roles])
 
 
 def test_aggregated_roles_can_be_left_out() -> None:
     names = [each["metadata"]["name"] for each in rendered({"aggregatedRoles": False}) if each["kind"] == "ClusterRole"]
-    assert names == ["kt-kafkatrigger"]
+    assert names == ["kt-kafkatrigger", "kt-kafkatrigger-transformations"]
 
 
 def test_some_namespaces_need_no_right_in_all() -> None:
