@@ -4,6 +4,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kafkatrigger
 UV_VERSION := 0.13.8
 UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
 PYTHON := .venv/bin/python
+KINDS := kafkatriggers transformations
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-local test check check-generated generate mutants soak bench cluster-up cluster-down clean venv
@@ -23,16 +24,20 @@ test: venv ## all tests: static, unit, integration, e2e
 check: venv ## the static part: format, lint, types, import rules, generated files, chart
 	@$(PYTHON) -m tests.run static
 
-generate: venv ## write what is generated from the models: the CRD, here and in the chart, and the reference
-	@$(PYTHON) -m kafkatrigger.api.crd > crds/kafkatriggers.yaml
-	@$(PYTHON) -m kafkatrigger.api.crd --chart > charts/kafkatrigger/templates/crd.yaml
+generate: venv ## write what is generated from the models: the CRDs, here and in the chart, and the reference
+	@for kind in $(KINDS); do \
+		$(PYTHON) -m kafkatrigger.api.crd $$kind > crds/$$kind.yaml && \
+		$(PYTHON) -m kafkatrigger.api.crd $$kind --chart > charts/kafkatrigger/templates/crd-$$kind.yaml || exit 1; \
+	done
 	@$(PYTHON) -m kafkatrigger.api.crd --values-schema charts/kafkatrigger/values.schema.json > .values.schema.json
 	@mv .values.schema.json charts/kafkatrigger/values.schema.json
 	@$(PYTHON) docs/generate.py
 
 check-generated: venv
-	@$(PYTHON) -m kafkatrigger.api.crd | diff - crds/kafkatriggers.yaml
-	@$(PYTHON) -m kafkatrigger.api.crd --chart | diff - charts/kafkatrigger/templates/crd.yaml
+	@for kind in $(KINDS); do \
+		$(PYTHON) -m kafkatrigger.api.crd $$kind | diff - crds/$$kind.yaml && \
+		$(PYTHON) -m kafkatrigger.api.crd $$kind --chart | diff - charts/kafkatrigger/templates/crd-$$kind.yaml || exit 1; \
+	done
 	@$(PYTHON) -m kafkatrigger.api.crd --values-schema charts/kafkatrigger/values.schema.json \
 		| diff - charts/kafkatrigger/values.schema.json
 	@$(PYTHON) docs/generate.py --check

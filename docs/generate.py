@@ -125,8 +125,8 @@ def _type(schema: Schema) -> str:
     if schema.get("x-kubernetes-int-or-string"):
         return "integer or string"
     if "enum" in schema:
-        return ", ".join(f"`{each}`" for each in schema["enum"])
-    match schema["type"]:
+        return ", ".join(f"`{_literal(each)}`" for each in schema["enum"])
+    match schema.get("type", "any JSON"):
         case "array":
             return f"list of {_plural(_type(schema['items']))}"
         case "object":

@@ -7,21 +7,16 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.control_plane import ControlPlane
-from tests.support.kubernetes import TRIGGERS, Api, read_yaml
+from tests.support.kubernetes import TRANSFORMATIONS, TRIGGERS, Api, read_yaml
 
-CRD = Path(__file__).parents[2] / "crds" / "kafkatriggers.yaml"
+CRDS = Path(__file__).parents[2] / "crds"
 
 
 @pytest.fixture(scope="session")
 def control_plane() -> Iterator[ControlPlane]:
-    """A Kubernetes API with the built-in controllers and our definition; no nodes, so pods stay pending."""
+    """A Kubernetes API with the built-in controllers and our definitions; no nodes, so pods stay pending."""
     with ControlPlane(controllers=True) as running:
-        api = Api(running.kubeconfig)
-        (definition,) = read_yaml(CRD)
-        api.apply(
-            f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{definition['metadata']['name']}", definition
-        )
-        _wait_for_definition(api)
+        define(Api(running.kubeconfig))
         yield running
 
 
@@ -38,8 +33,13 @@ def namespace(api: Api, request: pytest.FixtureRequest) -> str:
     return api.make_namespace(f"{name}-{time.monotonic_ns() % 1_000_000}")
 
 
-def _wait_for_definition(api: Api) -> None:
+def define(api: Api) -> None:
+    """Applies our definitions, and waits until they are served."""
+    for file in CRDS.iterdir():
+        (definition,) = read_yaml(file)
+        path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{definition['metadata']['name']}"
+        api.apply(path, definition)
     deadline = time.monotonic() + 20
-    while api.get(TRIGGERS.format("default")) is None:
-        assert time.monotonic() < deadline, "the definition is not served"
+    while any(api.get(collection.format("default")) is None for collection in (TRIGGERS, TRANSFORMATIONS)):
+        assert time.monotonic() < deadline, "the definitions are not served"
         time.sleep(0.1)

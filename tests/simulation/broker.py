@@ -1,5 +1,6 @@
 """Brokers in memory: source topics, the group and its commits, topics that are written to; and the clients of them."""
 
+import json
 import random
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -10,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from kafkatrigger.consumer.offsets import Position, decode_metadata
 from tests.simulation.clock import Clock
-from tests.simulation.history import History, Place
+from tests.simulation.history import FAILURE, OUTPUTS, History, Place, request_of
 
 RESPONSES = "responses"
 DEAD_LETTERS = "dead-letters"
@@ -48,6 +49,8 @@ class Broker:
         """Offsets of open transactions: nobody can read what is committed meanwhile."""
         self.latest: dict[str | None, Producer] = {}
         """Of each transactional id: the others are fenced."""
+        self.are_requests = False
+        """What is appended is requests."""
         self.refusing: dict[str, float] = {}
         """Topics that take no writes, and until when."""
 
@@ -58,7 +61,8 @@ class Broker:
         """A message, behind a gap as compaction leaves it."""
         log = self.logs[place]
         offset = log.end + gap
-        log.messages.append((offset, key, plan.encode()))
+        value = request_of((*place, offset), plan) if self.are_requests else plan.encode()
+        log.messages.append((offset, key, value))
         log.end = offset + 1
         self.history.appended((*place, offset), key, plan)
 
@@ -96,6 +100,13 @@ class Broker:
             of = headers["kafkatrigger.source.topic"].decode(), partition, offset
             self.history.published(topic, of, -1)
             self.history.traces.published(of, record.headers, is_dead_letter=True)
+        elif value.startswith(b"{"):
+            name, *numbers = json.loads(value)["job_id"].split("/")
+            partition, offset = map(int, numbers)
+            self.history.published(topic, (name, partition, offset), FAILURE)
+            self.history.traces.published((name, partition, offset), record.headers, is_dead_letter=False)
+        elif topic not in (RESPONSES, OUTPUTS):
+            self.history.fail(f"{value!r} goes to {topic}, which nobody named")
         else:
             name, *numbers = value.decode().split("/")[:4]
             partition, offset, number = map(int, numbers)

@@ -1,5 +1,6 @@
 """What happened to each message, and whether it may: the promises, checked at every step."""
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
@@ -13,11 +14,28 @@ Id = tuple[str, int, int]
 """Topic, partition, offset."""
 
 
-LARGE = ("large", "mixed")
+LARGE = ("large", "mixed", "stray")
 """Plans of messages whose results are refused."""
+
+DEAD_LETTER = -1
+FAILURE = -2
+"""Numbers of what is published in the place of results; the latter answers a request."""
+
+OUTPUTS = "outputs"
+"""The topic that results may go to beside responses."""
 
 SHORTEST_DELAY = 0.018
 """Seconds before the second attempt, with all the jitter that there may be."""
+
+
+def request_of(of: Id, plan: str) -> bytes:
+    """A message that is a request, and by its job is found again in the answer."""
+    return json.dumps({"plan": plan, "job_id": "/".join(map(str, of))}).encode()
+
+
+def plan_of(value: bytes) -> str:
+    """Of a request, or of a message that is one."""
+    return str(json.loads(value)["plan"]) if value.startswith(b"{") else value.decode()
 
 
 class BrokenPromiseError(AssertionError):
@@ -45,6 +63,8 @@ class Known:
         self.responses: Counter[int] = Counter()
         """How often each of its results was published."""
         self.dead_letters = 0
+        self.failures = 0
+        """How often a request was answered with a failure by the consumer."""
         self.filtered = False
         self.succeeded = False
         self.given_up = False
@@ -55,11 +75,11 @@ class Known:
     @property
     def expected(self) -> int:
         """How many results it has."""
-        return 3 if self.plan in ("several", "mixed") else 1
+        return 3 if self.plan in ("several", "mixed", "split") else 1
 
     def is_terminal(self, responds: bool) -> bool:
         written = len(self.responses) == self.expected if responds else self.succeeded
-        return written or bool(self.dead_letters) or self.filtered or self.given_up or self.skipped
+        return written or bool(self.dead_letters or self.failures) or self.filtered or self.given_up or self.skipped
 
     def __str__(self) -> str:
         return f"{self.id[0]}-{self.id[1]}@{self.id[2]} ({self.plan})"
@@ -68,11 +88,14 @@ class Known:
 class History:
     """Told by the world of all that happens."""
 
-    def __init__(self, ordering: Ordering, attempts: int, is_exact: bool, responds: bool, seed: int = 0) -> None:
+    def __init__(
+        self, ordering: Ordering, attempts: int, is_exact: bool, responds: bool, seed: int = 0, is_request: bool = False
+    ) -> None:
         self._ordering = ordering
         self._attempts = attempts
         self._is_exact = is_exact
         self._responds = responds
+        self._is_request = is_request
         self.traces = Traces(seed, self.fail)
         self.known: dict[Id, Known] = {}
         self.lines: list[tuple[float, str]] = []
@@ -139,6 +162,8 @@ class History:
             self.fail(f"{message} runs again, though a commit called it terminal ({start})")
         if attempt > self._attempts:
             self.fail(f"{message} is run for the {attempt}th time, and {self._attempts} attempts are allowed")
+        if self._is_request and attempt > 1 and not message.plan.startswith("fail"):
+            self.fail(f"{message} is tried again, and it did not ask for that")
         if attempt - 1 > message.blamed:
             self.fail(f"{message} counts an attempt as an innocent: {attempt} after {message.blamed} failures")
         before = message.attempts.get((pod, epoch), (0, 0))
@@ -197,23 +222,30 @@ class History:
     # Results
 
     def published(self, topic: str, of: Id, number: int) -> None:
-        """A result, or a dead letter (number -1), can be read."""
+        """A result, or what takes its place, can be read."""
         message = self.known[of]
         self.say(f"{topic} <- {message} #{number}")
-        if number < 0:
+        if number >= 0 and message.plan == "stray":
+            self.fail(f"{message} has a result, and one of them goes to no topic that the trigger names")
+        if number == DEAD_LETTER:
             message.dead_letters += 1
+        elif number == FAILURE:
+            message.failures += 1
         else:
             message.responses[number] += 1
-        if self._is_exact and (message.dead_letters + max(message.responses.values(), default=0)) > 1:
+        ends = message.dead_letters + message.failures + max(message.responses.values(), default=0)
+        if self._is_exact and ends > 1:
             self.fail(f"{message} was published twice under ExactlyOnce")
         self._check_result_order(topic, message, number)
 
     def _check_result_order(self, topic: str, message: Known, number: int) -> None:
         """Of each lane, results appear for the first time in the order of the messages, and of each message in theirs."""
         place = message.id[:2]
-        is_first = (message.dead_letters if number < 0 else message.responses[number]) == 1
+        counts = {DEAD_LETTER: message.dead_letters, FAILURE: message.failures}
+        is_first = counts.get(number, message.responses[number]) == 1
         # It was terminal before, and that was not committed: it runs again, and may end otherwise.
-        if message.given_up or (message.responses if number < 0 else message.dead_letters):
+        others = [counts[each] for each in counts if each != number] + ([len(message.responses)] if number < 0 else [])
+        if message.given_up or any(others):
             return
         # What a topic refused becomes a dead letter later than others; what somebody decided may be forgotten in a crash.
         if message.lane < -1 or not is_first or place in self.lost or message.plan in LARGE or message.forgiven:
@@ -234,5 +266,7 @@ class History:
         for message in self.known.values():
             if not message.is_terminal(self._responds):
                 self.fail(f"{message} is lost")
+            if self._is_request and message.dead_letters:
+                self.fail(f"{message} is a request, and ended in a dead letter instead of an answer")
             if self._is_exact and message.responses and len(message.responses) != message.expected:
                 self.fail(f"{message} has only the results {sorted(message.responses)}")

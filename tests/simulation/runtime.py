@@ -1,7 +1,8 @@
 """A runtime in memory that keeps the contract of the frames, and workers that fail as the messages' plans say.
 
-A plan is the value of a message: ok, filter, several, large (a response that its topic refuses), mixed (it refuses
-the second of three), permanent, fail, timeout or crash (each for ever), or one of these with a number: so many times, and
+A plan is the value of a message, or in the value of a request: ok, filter, several, split (the second of three goes to
+another topic), large (a response that its topic refuses), mixed (it refuses the second of three), stray (one goes to a
+topic that nobody named), permanent, fail, timeout or crash (each for ever), or one of these with a number: so many times, and
 then it is ok. `down` ends the whole runtime.
 """
 
@@ -26,7 +27,7 @@ from kafkatrigger.api.frames import (
 )
 from kafkatrigger.consumer.runtime_link import Event, RuntimeJoined, WorkerAnswered, WorkerAttached, WorkerGone
 from tests.simulation.clock import Clock
-from tests.simulation.history import LARGE, History, Id
+from tests.simulation.history import LARGE, OUTPUTS, History, Id, plan_of
 
 Lane = tuple[str, int, bytes | None]
 TIMEOUT = 0.3
@@ -52,7 +53,7 @@ class Job:
 
     @property
     def plan(self) -> str:
-        return (self.record[5] or b"").decode()
+        return plan_of(self.record[5] or b"")
 
 
 class Worker:
@@ -273,6 +274,11 @@ class Runtime:
             return None
         if name == "several":
             return Outputs([Output(f"{where}/{number}/several".encode()) for number in range(3)])
+        if name == "split":
+            topics = enumerate(["", OUTPUTS, ""])
+            return Outputs([Output(f"{where}/{number}/split".encode(), topic=topic) for number, topic in topics])
+        if name == "stray":
+            return Outputs([Output(f"{where}/{n}/stray".encode(), topic=t) for n, t in enumerate(["", "elsewhere"])])
         if name == "mixed":
             shapes = enumerate(["several", "large", "several"])
             return Outputs([Output(f"{where}/{number}/{shape}".encode()) for number, shape in shapes])

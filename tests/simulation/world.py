@@ -23,6 +23,7 @@ from confluent_kafka import KafkaError, KafkaException
 from kafkatrigger.api.consumer_config import BreakerPolicy, ConsumerConfig, RetryPolicy, TopicSettings
 from kafkatrigger.api.control import BlockedRef, ListBlocked, Request, ResolveBlocked, Resume
 from kafkatrigger.api.start_policy import StartPolicy
+from kafkatrigger.api.transforming import Transforming
 from kafkatrigger.consumer import at_least_once, dispatcher, exactly_once, rereading, source, transaction
 from kafkatrigger.consumer.engine import Engine
 from kafkatrigger.consumer.health import Health
@@ -47,7 +48,7 @@ from tests.simulation.broker import (
     Reader,
 )
 from tests.simulation.clock import Clock
-from tests.simulation.history import LARGE, BrokenPromiseError, History
+from tests.simulation.history import LARGE, OUTPUTS, BrokenPromiseError, History
 from tests.simulation.runtime import Runtime
 
 OVERRUN = 1.0
@@ -60,8 +61,21 @@ TURNS = 15000
 
 PLANS = (
     *["ok"] * 30,
-    *["filter", "several"] * 3,
-    *["fail-1", "fail-2", "permanent", "fail", "crash-1", "crash", "timeout-1", "timeout", "large", "mixed", "down-1"],
+    *["filter", "several", "split"] * 3,
+    *[
+        "fail-1",
+        "fail-2",
+        "permanent",
+        "fail",
+        "crash-1",
+        "crash",
+        "timeout-1",
+        "timeout",
+        "large",
+        "mixed",
+        "stray",
+        "down-1",
+    ],
 )
 
 
@@ -69,6 +83,7 @@ def config(rng: random.Random) -> ConsumerConfig:
     """A trigger."""
     attempts = rng.choice([1, 2, 3, 5])
     breaker = BreakerPolicy(5.0, 10, 3, 0.5) if rng.random() < 0.3 else None
+    is_request = rng.random() < 0.25
     return ConsumerConfig(
         namespace="n",
         name="t",
@@ -92,15 +107,17 @@ def config(rng: random.Random) -> ConsumerConfig:
         guarantee=rng.choice(["AtLeastOnce", "ExactlyOnce"]),
         on_failure=rng.choice(["DeadLetter", "DeadLetter", "Block", "Block", "Skip", "Stop"]),
         breaker=breaker,
-        dead_letter=TopicSettings(DEAD_LETTERS, create=True),
+        dead_letter=TopicSettings(DEAD_LETTERS, create=True, max_bytes=1_000_000),
         redrive_topic="redrive",
-        response=TopicSettings(RESPONSES, create=True) if rng.random() < 0.9 else None,
+        response=TopicSettings(RESPONSES, create=True, max_bytes=1_000_000)
+        if is_request or rng.random() < 0.9
+        else None,
         response_headers=rng.choice(["None", "None", "Source"]),
         drain=5.0,
         partition_timestamps={},
         tracing=None,
-        transforming=None,
-        output_topics=[],
+        transforming=Transforming(mode="Execute") if is_request else None,
+        output_topics=[TopicSettings(OUTPUTS, create=True, max_bytes=1_000_000)],
     )
 
 
@@ -131,7 +148,7 @@ class Pod:
             ordering=cfg.ordering,
             is_async=world.is_async,
             workers=world.workers,
-            on_failure=cfg.on_failure,
+            on_failure="DeadLetter" if cfg.is_request else cfg.on_failure,
             attempts=cfg.retry.attempts,
         )
         ports = Ports(
@@ -222,11 +239,17 @@ class World:
         self.clock = Clock()
         cfg = self.config
         self.history = History(
-            cfg.ordering, cfg.retry.attempts, cfg.guarantee == "ExactlyOnce", cfg.response is not None, seed
+            cfg.ordering,
+            cfg.retry.attempts,
+            cfg.guarantee == "ExactlyOnce",
+            cfg.response is not None,
+            seed,
+            cfg.is_request,
         )
         self.history.now = lambda: self.clock.now
         places = [("in", number) for number in range(rng.choice([1, 2, 3]))]
         self.broker = Broker(rng, self.clock, self.history, places)
+        self.broker.are_requests = cfg.is_request
         self.current: Pod | None = None
         self.pods: list[Pod] = []
         self._numbers = itertools.count()
@@ -324,7 +347,9 @@ class World:
         if rng.random() < self._killing and self.pods:
             rng.choice(self.pods).killed_at = rng.randint(1, 150)
         if rng.random() < self._refusing:
-            self.broker.refusing[rng.choice([RESPONSES, DEAD_LETTERS])] = self.clock.now + rng.uniform(0.1, 3.0)
+            self.broker.refusing[rng.choice([RESPONSES, DEAD_LETTERS, OUTPUTS])] = self.clock.now + rng.uniform(
+                0.1, 3.0
+            )
         if rng.random() < 0.02:
             self._ask_people(rng.choice(["retry", "skip", "dead-letter"]))
         if rng.random() < self._moving / 4 and len(self.pods) < 3:
@@ -337,8 +362,10 @@ class World:
         for _ in range(count):
             gap = self.rng.choice([0, 0, 0, 1, 5])
             plan = self.rng.choice(self._plans)
-            if plan in LARGE and self.config.on_failure in ("Block", "Stop"):
+            if plan in LARGE and self.config.on_failure in ("Block", "Stop") and not self.config.is_request:
                 plan = "ok"  # it would block behind later messages that ran already
+            if (plan == "filter" and self.config.is_request) or (plan == "split" and self.config.response is None):
+                plan = "ok"  # each request is answered; without responses it has one record alone
             self.broker.append(self.rng.choice(places), self.rng.choice(self._keys), plan, gap)
         for place in places:
             if self.rng.random() < 0.2:
@@ -459,7 +486,7 @@ class World:
         for turn in itertools.count():
             for pod in self.pods:
                 pod.runtime.silent = 0.0
-                pod.runtime.is_mended = self.config.on_failure in ("Block", "Stop")
+                pod.runtime.is_mended = self.config.on_failure in ("Block", "Stop") and not self.config.is_request
             if turn % 20 == 0:
                 self._ask_people("retry")
             self._turn()
@@ -547,6 +574,7 @@ _TELLING = {
     "on_failure",
     "breaker",
     "response",
+    "transforming",
 }
 
 

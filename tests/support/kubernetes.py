@@ -10,9 +10,12 @@ from kubernetes import client, config
 Body = dict[str, Any]
 
 TRIGGERS = "/apis/kafkatrigger.dev/v1alpha1/namespaces/{}/kafkatriggers"
+TRANSFORMATIONS = "/apis/kafkatrigger.dev/v1alpha1/namespaces/{}/transformations"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/{}/deployments"
 BUDGETS = "/apis/policy/v1/namespaces/{}/poddisruptionbudgets"
 CONFIG_MAPS = "/api/v1/namespaces/{}/configmaps"
+SERVICE_ACCOUNTS = "/api/v1/namespaces/{}/serviceaccounts"
+ROLE_BINDINGS = "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings"
 PODS = "/api/v1/namespaces/{}/pods"
 EVENTS = "/api/v1/namespaces/{}/events"
 

@@ -11,6 +11,11 @@
 {{- .Values.serviceAccount.name | default (include "kafkatrigger.name" .) -}}
 {{- end -}}
 
+{{/* The role of triggers' pods, which the operator binds. */}}
+{{- define "kafkatrigger.reader" -}}
+{{ include "kafkatrigger.name" . }}-transformations
+{{- end -}}
+
 {{- define "kafkatrigger.selector" -}}
 app.kubernetes.io/name: kafkatrigger
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -56,6 +61,21 @@ What the operator calls, and why. Nothing else: a test runs the operator with ex
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
+# Of triggers that run transformations: the account of their pods, bound to the one role that may read transformations.
+- apiGroups: [""]
+  resources: [serviceaccounts]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [rbac.authorization.k8s.io]
+  resources: [rolebindings]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [rbac.authorization.k8s.io]
+  resources: [{{ ternary "roles" "clusterroles" (not (empty .Values.watchNamespaces)) }}]
+  resourceNames: [{{ include "kafkatrigger.reader" . }}]
+  verbs: [bind]
+# Whether the transformation that a trigger names is there.
+- apiGroups: [kafkatrigger.dev]
+  resources: [transformations]
+  verbs: [get]
 # Why a pod is not ready; and its annotation of a stop, which all pods of a trigger have to know.
 - apiGroups: [""]
   resources: [pods]
@@ -64,4 +84,11 @@ What the operator calls, and why. Nothing else: a test runs the operator with ex
 - apiGroups: [""]
   resources: [events]
   verbs: [create, patch]
+{{- end -}}
+
+{{/* What the pods of a trigger may do that runs transformations, in its namespace. */}}
+{{- define "kafkatrigger.readerRules" -}}
+- apiGroups: [kafkatrigger.dev]
+  resources: [transformations]
+  verbs: [get, list, watch]
 {{- end -}}

@@ -1,13 +1,19 @@
 """From what a person wrote to what a consumer reads: a trigger's spec as its pods' configuration. Pure."""
 
 import re
+from typing import Any
 
+import msgspec
+
+from kafkatrigger.api.adapters import AdapterSettings
 from kafkatrigger.api.consumer_config import BreakerPolicy, ConsumerConfig, RetryPolicy, TopicSettings, TracingPolicy
-from kafkatrigger.api.delivery import Breaker
+from kafkatrigger.api.delivery import MAX_BYTES, Breaker
 from kafkatrigger.api.quantities import quantity_bytes, seconds
 from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.api.start_policy import StartPolicy, mounted_timestamps
 from kafkatrigger.api.tracing import Tracing
+from kafkatrigger.api.transforming import Transforming, WiredInput, WiredOutput
+from kafkatrigger.api.trigger_transformation import REQUESTABLE, InputWiring, Transformation, Wired, Wiring
 
 _LONGEST_TOPIC = 249
 _REDRIVE = ".redrive"
@@ -33,6 +39,7 @@ def consumer_config(namespace: str, name: str, spec: KafkaTriggerSpec, group_pre
     """The configuration of a trigger's consumers."""
     group = group_id(namespace, name, spec, group_prefix)
     source, delivery, response = spec.source, spec.delivery, spec.response
+    largest = quantity_bytes(response.max_bytes if response else MAX_BYTES)
     return ConsumerConfig(
         namespace=namespace,
         name=name,
@@ -43,7 +50,7 @@ def consumer_config(namespace: str, name: str, spec: KafkaTriggerSpec, group_pre
         topics=source.topics,
         topic_pattern=source.topic_pattern or "",
         source_options=source.options,
-        function=spec.transformation.function,
+        function=spec.transformation.function or "",
         value_format=source.format.value,
         key_format=source.format.key,
         skip_tombstones=source.tombstones == "Skip",
@@ -62,16 +69,57 @@ def consumer_config(namespace: str, name: str, spec: KafkaTriggerSpec, group_pre
         guarantee=delivery.guarantee,
         on_failure=delivery.on_failure,
         breaker=_breaker(delivery.breaker),
-        dead_letter=TopicSettings(delivery.dead_letter.topic or f"{group}.dlq", delivery.dead_letter.create),
+        dead_letter=TopicSettings(delivery.dead_letter.topic or f"{group}.dlq", delivery.dead_letter.create, largest),
         redrive_topic=redrive_topic(group),
-        response=TopicSettings(response.topic, response.create) if response else None,
+        response=TopicSettings(response.topic, response.create, largest) if response else None,
         response_headers=response.headers if response else "None",
         drain=spec.grace_period_seconds - 10,
         partition_timestamps=mounted_timestamps(start_policy(spec)),
         tracing=_tracing(spec.tracing),
-        transforming=None,
-        output_topics=[],
+        transforming=_transforming(spec.transformation),
+        output_topics=[
+            TopicSettings(topic, response.create if response else True, largest) for topic in spec.transformation.topics
+        ],
     )
+
+
+def _transforming(said: Transformation) -> Transforming | None:
+    """How transformations run; None for a function."""
+    if said.function is not None:
+        return None
+    wiring, request = said.wiring or Wiring(), said.request
+    selector = request.selector.match_labels if request and request.selector else REQUESTABLE
+    return Transforming(
+        mode=request.form if request else "Stream",
+        ref=said.ref.name if said.ref else "",
+        version_tag=said.ref.version_tag or "" if said.ref else "",
+        selector=selector if request else {},
+        inputs=tuple(_input(each) for each in wiring.inputs),
+        outputs=tuple(WiredOutput(topic=each.topic or "", **_wired(each)) for each in wiring.outputs),
+        topics=tuple(said.topics),
+        adapters=tuple(AdapterSettings(each.name, each.type, each.options) for each in said.adapters),
+    )
+
+
+def _input(said: InputWiring) -> WiredInput:
+    return WiredInput(
+        expression=said.expression or "",
+        value=said.value if said.has_value else msgspec.UNSET,
+        use_default=bool(said.use_default),
+        **_wired(said),
+    )
+
+
+def _wired(said: Wired) -> dict[str, Any]:
+    return {
+        "name": said.name,
+        "adapter": said.adapter or "",
+        "ref_id": said.ref_id,
+        "ref_id_type": said.ref_id_type,
+        "ref_key": said.ref_key,
+        "type": said.type,
+        "filters": said.filters,
+    }
 
 
 def _breaker(breaker: Breaker) -> BreakerPolicy | None:

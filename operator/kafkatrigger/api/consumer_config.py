@@ -15,6 +15,8 @@ CONFIG_PATH = "/etc/kafkatrigger/consumer.json"
 RUNTIME_SOCKET = "/run/kafkatrigger/runtime.sock"
 CONTROL_SOCKET = "/run/kafkatrigger-control/control.sock"
 """In a volume that the consumer container alone mounts."""
+CREDENTIALS_PATH = "/var/run/secrets/kafkatrigger"
+"""In the consumer alone: its token for the API server, and `ca.crt`, where it reads Transformations."""
 STATUS_PORT = 8080
 TRIGGER_UID = "KAFKATRIGGER_TRIGGER_UID"
 """Environment variable of the consumer: the uid of its trigger's object; not there in a local run."""
@@ -49,6 +51,8 @@ class TopicSettings(msgspec.Struct, frozen=True, rename="camel"):
 
     topic: str
     create: bool
+    max_bytes: int
+    """Of one record, in a topic that the consumer makes."""
 
 
 class TracingPolicy(msgspec.Struct, frozen=True, rename="camel"):
@@ -111,12 +115,21 @@ class ConsumerConfig(msgspec.Struct, frozen=True, rename="camel", forbid_unknown
         return self.topics or [self.topic_pattern]
 
     @property
+    def result_topics(self) -> list[TopicSettings]:
+        """Where results go: that of responses, if there is one, and those of outputs."""
+        return [*([self.response] if self.response else []), *self.output_topics]
+
+    @property
+    def is_request(self) -> bool:
+        """Whether messages are requests, each of which is answered."""
+        return self.transforming is not None and self.transforming.is_request
+
+    @property
     def work(self) -> Work:
         """What the runtime is told to do; of the transformations that run, only which."""
-        is_request = self.transforming is not None and self.transforming.is_request
         return Work(
             function=self.function,
-            value_format="Bytes" if is_request else self.value_format,  # what is no request is answered too
+            value_format="Bytes" if self.is_request else self.value_format,  # what is no request is answered too
             key_format=self.key_format,
             ordering=self.ordering,
             timeout_ms=round(self.timeout * 1000),

@@ -1,27 +1,30 @@
-"""The CustomResourceDefinition, generated from the pydantic models.
+"""The CustomResourceDefinitions, generated from the pydantic models.
 
 A structural schema (Kubernetes' word) is narrower than JSON Schema: no $ref, no anyOf with null, no default here. The
 models say with `rules` and `values` in `json_schema_extra` what pydantic cannot: CEL expressions and the schema of a
 map's values.
 
-`make generate` writes what this module prints: `python -m kafkatrigger.api.crd` the definition as YAML, with `--chart` the
-same as a template of the chart, with `--values-schema FILE` the chart's values schema with `defaults` as the models say.
+`make generate` writes what this module prints: `python -m kafkatrigger.api.crd kafkatriggers` (or `transformations`) the
+definition as YAML, with `--chart` the same as a template of the chart, with `--values-schema FILE` the chart's values schema
+with `defaults` as the models say.
 """
 
 import inspect
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from kafkatrigger.api.resources import GROUP, KIND, PLURAL, VERSION, KafkaTriggerSpec, KafkaTriggerStatus
 from kafkatrigger.api.schema import Model, Rule
+from kafkatrigger.api.transformation import TRANSFORMATION_KIND, TRANSFORMATION_PLURAL, TransformationSpec
 
 Schema = dict[str, Any]
 
 _KEPT = {
     "type", "description", "enum", "pattern", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems",
-    "minProperties", "maxProperties", "required",
+    "minProperties", "maxProperties", "required", "nullable", "oneOf",
 }  # fmt: skip
 _NAME_RULE = (
     "self.metadata.name.size() <= 45",
@@ -31,25 +34,35 @@ _NAME_RULE = (
 
 def definition() -> Schema:
     """The CustomResourceDefinition of KafkaTrigger as a manifest."""
+    # Of one kind alone: kubectl takes the kind's name for the category, and could not tell which of several is meant.
+    names = {"shortNames": ["kt"], "categories": ["kafkatrigger"]}
+    return _definition(KIND, PLURAL, names, _trigger_version())
+
+
+def transformation() -> Schema:
+    """The CustomResourceDefinition of Transformation as a manifest."""
+    return _definition(TRANSFORMATION_KIND, TRANSFORMATION_PLURAL, {"shortNames": ["ktf"]}, _transformation_version())
+
+
+DEFINITIONS = {PLURAL: definition, TRANSFORMATION_PLURAL: transformation}
+
+
+def _definition(kind: str, plural: str, names: Schema, version: Schema) -> Schema:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{PLURAL}.{GROUP}"},
+        "metadata": {"name": f"{plural}.{GROUP}"},
         "spec": {
             "group": GROUP,
             "scope": "Namespaced",
-            "names": {"kind": KIND, "listKind": f"{KIND}List", "plural": PLURAL, "singular": "kafkatrigger",
-                      "shortNames": ["kt"], "categories": ["kafkatrigger"]},
-            "versions": [_version()],
+            "names": {"kind": kind, "listKind": f"{kind}List", "plural": plural, "singular": kind.lower(), **names},
+            "versions": [{"name": VERSION, "served": True, "storage": True, **version}],
         },
-    }  # fmt: skip
+    }
 
 
-def _version() -> Schema:
+def _trigger_version() -> Schema:
     return {
-        "name": VERSION,
-        "served": True,
-        "storage": True,
         "subresources": {
             "status": {},
             "scale": {
@@ -66,7 +79,21 @@ def _version() -> Schema:
             _column("Replicas", "integer", ".status.replicas"),
             _column("Age", "date", ".metadata.creationTimestamp"),
         ],
-        "schema": {"openAPIV3Schema": _root()},
+        "schema": {"openAPIV3Schema": _trigger_root()},
+    }
+
+
+def _transformation_version() -> Schema:
+    spec = _model(TransformationSpec)
+    # Rules speak of it, and people see it: what says nothing of it is a draft.
+    spec["properties"]["state"]["default"] = "Draft"
+    return {
+        "additionalPrinterColumns": [
+            _column("Tag", "string", ".spec.versionTag"),
+            _column("State", "string", ".spec.state"),
+            _column("Age", "date", ".metadata.creationTimestamp"),
+        ],
+        "schema": {"openAPIV3Schema": _root(TransformationSpec, spec)},
     }
 
 
@@ -74,24 +101,28 @@ def _column(name: str, kind: str, path: str) -> Schema:
     return {"name": name, "type": kind, "jsonPath": path}
 
 
-def _root() -> Schema:
+def _trigger_root() -> Schema:
     spec = _model(KafkaTriggerSpec)
     # The one default in the schema: `kubectl scale` and autoscalers read the path, so it has to be there.
     scaling = spec["properties"]["scaling"]
     scaling["default"] = {}
     scaling["properties"]["replicas"]["default"] = 1
+    root = _root(KafkaTriggerSpec, spec)
+    root["properties"]["status"] = _status()
+    return {**root, "x-kubernetes-validations": _rules([_NAME_RULE])}
+
+
+def _root(model: type[Model], spec: Schema) -> Schema:
     return {
         "type": "object",
-        "description": inspect.getdoc(KafkaTriggerSpec),
+        "description": inspect.getdoc(model),
         "required": ["spec"],
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
             "spec": spec,
-            "status": _status(),
         },
-        "x-kubernetes-validations": _rules([_NAME_RULE]),
     }
 
 
@@ -169,9 +200,15 @@ def _is_opaque(schema: Schema) -> bool:
 
 def _model_rules(schema: Schema) -> tuple[Rule, ...]:
     """Rules of the model that the node was made from; pydantic titles a model's schema with its class name."""
-    models = {model.__name__: model for model in Model.__subclasses__()}
+    models = {model.__name__: model for model in _models(Model)}
     model = models.get(schema.get("model") or schema.get("title", ""))
     return model.RULES if model and "properties" in schema else ()
+
+
+def _models(base: type[Model]) -> Iterator[type[Model]]:
+    for model in base.__subclasses__():
+        yield model
+        yield from _models(model)
 
 
 def _rules(rules: list[Rule]) -> list[Schema]:
@@ -181,14 +218,14 @@ def _rules(rules: list[Rule]) -> list[Schema]:
 _HEADER = "# Generated from the models of operator/kafkatrigger/api by `make generate`: edit there.\n"
 
 
-def as_yaml() -> str:
-    """The definition as the YAML that is committed."""
-    return _HEADER + _dump(definition())
+def as_yaml(manifest: Schema) -> str:
+    """A definition as the YAML that is committed."""
+    return _HEADER + _dump(manifest)
 
 
-def as_template() -> str:
-    """The definition as a template of the chart: helm never upgrades what lies in `crds/`, and must never delete this."""
-    manifest = definition()
+def as_template(definition: Schema) -> str:
+    """A definition as a template of the chart: helm never upgrades what lies in `crds/`, and must never delete this."""
+    manifest = dict(definition)
     manifest["metadata"] = {**manifest["metadata"], "annotations": {"helm.sh/resource-policy": "keep"}}
     return f"{_HEADER}{{{{- if .Values.crds.install }}}}\n{_dump(manifest)}{{{{- end }}}}\n"
 
@@ -238,10 +275,10 @@ def _dump(manifest: Schema) -> str:
 
 def _main(arguments: list[str]) -> str:
     match arguments:
-        case []:
-            return as_yaml()
-        case ["--chart"]:
-            return as_template()
+        case [plural] if plural in DEFINITIONS:
+            return as_yaml(DEFINITIONS[plural]())
+        case [plural, "--chart"] if plural in DEFINITIONS:
+            return as_template(DEFINITIONS[plural]())
         case ["--values-schema", file]:
             return as_values_schema(Path(file).read_text())
     raise SystemExit(f"unknown arguments {arguments}: see the module's description")

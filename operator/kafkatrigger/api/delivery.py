@@ -4,12 +4,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from kafkatrigger.api.quantities import seconds
+from kafkatrigger.api.quantities import quantity_bytes, seconds
 from kafkatrigger.api.schema import Duration, Model, Quantity, TopicName, refuse_unless
 
 _TIMEOUT = "delivery.timeout lies between 100ms and 1h"
 _RATIO = "delivery.breaker.failureRatio is less than 1, or nothing could exceed it: lower it, or set breaker.enabled to false"
+_MAX_BYTES = "response.maxBytes lies between 1k and 1G"
 _WINDOW = "delivery.breaker.window lies between 1s and 1h"
+
+MAX_BYTES = "10Mi"
+"""Of what is written to one of a trigger's topics, where nothing is said."""
 
 
 def _one_rule(expression: str, sentence: str) -> Any:
@@ -127,3 +131,19 @@ class Response(Model):
         description="Headers of a response: None, those of the source message, or All "
         "(also kafkatrigger.source.topic, .partition, .offset and .timestamp).",
     )
+    max_bytes: Annotated[
+        Quantity,
+        _one_rule(
+            "quantity(self).compareTo(quantity('1k')) >= 0 && quantity(self).compareTo(quantity('1G')) <= 0", _MAX_BYTES
+        ),
+    ] = Field(
+        default=MAX_BYTES,
+        description="Largest response that is sent, and that topics made by the trigger take. A topic that was there before "
+        "keeps its own limit (max.message.bytes).",
+    )
+
+    @field_validator("max_bytes")
+    @classmethod
+    def _limit(cls, value: str) -> str:
+        refuse_unless(1000 <= quantity_bytes(value) <= 10**9, _MAX_BYTES)
+        return value

@@ -26,6 +26,9 @@ from kafkatrigger.api.transforming import Transforming
 PROTOCOL_VERSIONS = (2, 1)
 """Newest first. A consumer speaks the two versions before its own as well."""
 
+TRANSFORMING_VERSION = 2
+"""The first that knows of transformations."""
+
 MAX_FRAME = 256 * 1024 * 1024
 """Bytes; anything that claims to be larger is no frame of ours."""
 

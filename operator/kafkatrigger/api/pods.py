@@ -150,7 +150,9 @@ class PodTemplate(Model):
     )
     image_pull_secrets: list[KubernetesObject] = _pod_objects("As in a pod.")
     service_account_name: str | None = Field(
-        default=None, max_length=253, description="ServiceAccount of the pods; its token is not mounted."
+        default=None,
+        max_length=253,
+        description="ServiceAccount of the pods. Its token is not mounted, but in the consumer alone where Transformations run.",
     )
     node_selector: dict[str, Annotated[str, Field(max_length=63)]] = Field(
         default_factory=dict, max_length=64, description="As in a pod."

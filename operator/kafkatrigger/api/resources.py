@@ -19,6 +19,7 @@ from kafkatrigger.api.schema import KubernetesObject, Model, refuse_unless
 from kafkatrigger.api.source import Kafka, Source
 from kafkatrigger.api.topic_pattern import matching
 from kafkatrigger.api.tracing import Tracing
+from kafkatrigger.api.trigger_transformation import Transformation
 
 GROUP = "kafkatrigger.dev"
 VERSION = "v1alpha1"
@@ -26,15 +27,10 @@ API_VERSION = f"{GROUP}/{VERSION}"
 KIND = "KafkaTrigger"
 PLURAL = "kafkatriggers"
 
-
-class Transformation(Model):
-    """What runs for every message."""
-
-    function: str = Field(
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$",
-        max_length=253,
-        description="Python function of the runtime image, as module:function.",
-    )
+_OUTPUT_IS_SOURCE = (
+    "an output's topic is also a source topic, so outputs would trigger themselves: choose another in "
+    "transformation.wiring.outputs or transformation.request.topics"
+)
 
 
 class Scaling(Model):
@@ -87,6 +83,25 @@ class KafkaTriggerSpec(Model):
             "self.replay.partitions.all(topic, topic in self.source.topics)",
             "replay.partitions names a topic that is no source: correct the name, or add the topic to source.topics",
         ),
+        (
+            "!has(self.source.topics) || !has(self.transformation.wiring) || !has(self.transformation.wiring.outputs) || "
+            "!self.transformation.wiring.outputs.exists(o, has(o.topic) && o.topic in self.source.topics)",
+            _OUTPUT_IS_SOURCE,
+        ),
+        (
+            "!has(self.source.topics) || !has(self.transformation.request) || !has(self.transformation.request.topics) || "
+            "!self.transformation.request.topics.exists(topic, topic in self.source.topics)",
+            _OUTPUT_IS_SOURCE,
+        ),
+        (
+            "!has(self.transformation.request) || !has(self.source.filter)",
+            "source.filter is not for requests, each of which is answered: remove it",
+        ),
+        (
+            "!has(self.transformation.request) || !has(self.source.format) || !has(self.source.format.value) || "
+            "self.source.format.value == 'JSON'",
+            "source.format.value is JSON where messages are requests: remove it",
+        ),
     )
 
     suspend: bool = Field(default=False, description="Stop consuming: no pods, offsets kept.")
@@ -120,6 +135,22 @@ class KafkaTriggerSpec(Model):
         refuse_unless(response not in self.source.topics, self.RULES[0][1])
         refuse_unless(dead_letter not in self.source.topics, self.RULES[1][1])
         refuse_unless(response is None or response != dead_letter, self.RULES[2][1])
+        return self
+
+    @model_validator(mode="after")
+    def _outputs_are_no_sources(self) -> "KafkaTriggerSpec":
+        refuse_unless(not set(self.transformation.topics) & set(self.source.topics), _OUTPUT_IS_SOURCE)
+        return self
+
+    @model_validator(mode="after")
+    def _requests_are_answered(self) -> "KafkaTriggerSpec":
+        if self.transformation.request:
+            refuse_unless(self.source.filter is None, self.RULES[9][1])
+            refuse_unless(self.source.format.value == "JSON", self.RULES[10][1])
+            refuse_unless(
+                self.response is not None,
+                "response is missing: every request is answered, so name a response.topic, here or in the chart's defaults",
+            )
         return self
 
     @model_validator(mode="after")

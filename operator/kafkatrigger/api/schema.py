@@ -47,6 +47,10 @@ TopicName = Annotated[
     ),
     AfterValidator(_topic),
 ]
+ObjectName = Annotated[
+    str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$", max_length=253)
+]
+"""Of an object in Kubernetes."""
 Duration = Annotated[str, Field(pattern=DURATION_PATTERN, max_length=32)]
 Quantity = Annotated[str, Field(pattern=BYTES_PATTERN, max_length=20)]
 Milliseconds = Annotated[int, Field(ge=0, le=253402300799999)]

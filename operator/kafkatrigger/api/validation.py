@@ -75,7 +75,13 @@ def _dead_letter_problem(config: ConsumerConfig) -> str:
         return f"spec.delivery.deadLetter.topic: its default {topic} is also a source topic: set another"
     if config.response and topic == config.response.topic:
         return f"spec.delivery.deadLetter.topic: its default {topic} is also the response topic: set another"
+    if topic in _outputs(config):
+        return f"spec.delivery.deadLetter.topic: {topic} is also a topic of outputs: set another"
     return ""
+
+
+def _outputs(config: ConsumerConfig) -> list[str]:
+    return [each.topic for each in config.output_topics]
 
 
 def _redrive_problem(config: ConsumerConfig) -> str:
@@ -84,6 +90,7 @@ def _redrive_problem(config: ConsumerConfig) -> str:
         "spec.source.topics": config.topics,
         "spec.response.topic": [config.response.topic] if config.response else [],
         "spec.delivery.deadLetter.topic": [config.dead_letter.topic],
+        "spec.transformation": _outputs(config),
     }
     field = next((field for field, topics in uses.items() if config.redrive_topic in topics), "")
     if not field:
@@ -93,17 +100,13 @@ def _redrive_problem(config: ConsumerConfig) -> str:
 
 def _pattern_problem(config: ConsumerConfig) -> str:
     """A pattern must not bring back what the trigger itself has written."""
-    own = {
-        "response": config.response.topic if config.response else "",
-        "dead-letter": config.dead_letter.topic,
-        "redrive": config.redrive_topic,
-    }
-    kind = next(
-        (kind for kind, topic in own.items() if config.topic_pattern and matching(config.topic_pattern, [topic])), ""
-    )
-    if not kind:
+    own = {config.response.topic: "response"} if config.response else {}
+    own |= {config.dead_letter.topic: "dead-letter", config.redrive_topic: "redrive"}
+    own |= dict.fromkeys(_outputs(config), "output")
+    topic = next(iter(matching(config.topic_pattern, own)), "") if config.topic_pattern else ""
+    if not topic:
         return ""
     return (
-        f"spec.source.topicPattern: it matches the trigger's own {kind} topic {own[kind]}, whose messages would trigger it "
+        f"spec.source.topicPattern: it matches the trigger's own {own[topic]} topic {topic}, whose messages would trigger it "
         "again: write a pattern that leaves it out, or use another topic"
     )

@@ -21,7 +21,10 @@ from kafkatrigger.api.start_policy import to_environment
 from kafkatrigger.api.validation import Accepted, Refused, accept
 from kafkatrigger.cli.embedded import EmbeddedBroker
 from kafkatrigger.cli.local import FolderError, new_run
+from kafkatrigger.cli.local_transformations import LocalTransformations
 from kafkatrigger.cli.manifest import ManifestError, load_trigger
+from kafkatrigger.runtime.transformations.model import KIND
+from kafkatrigger.runtime.transformations.problems import TransformationError
 
 EMBEDDED = "embedded"
 POLL_SECONDS = 0.2
@@ -52,12 +55,27 @@ POLL_SECONDS = 0.2
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder to import the function from; may be repeated. Default: the folder of the file.",
 )
+@click.option(
+    "--transformations",
+    "transformations",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder with the Transformations that run, beside those of the file. Default: the folder of the file.",
+)
 @click.option("--port", default=8080, show_default=True, help="Port of /status and /metrics; 0 takes a free one.")
-def run(path: Path, name: str | None, broker: str | None, namespace: str, folders: tuple[Path, ...], port: int) -> None:
+def run(
+    path: Path,
+    name: str | None,
+    broker: str | None,
+    namespace: str,
+    folders: tuple[Path, ...],
+    transformations: Path | None,
+    port: int,
+) -> None:
     """Run the trigger of a file until Ctrl-C.
 
     The file is read and checked as the operator would, and the consumer and runtime are those of a pod, as processes of
-    this machine. Of the spec, what speaks of pods (images, podTemplate, scaling) does not apply here.
+    this machine. Of the spec, what speaks of pods (images, podTemplate, scaling) does not apply here. Transformations are
+    those of the file and of its folder; what is edited runs without a restart.
     """
     try:
         trigger = load_trigger(path, name)
@@ -67,12 +85,15 @@ def run(path: Path, name: str | None, broker: str | None, namespace: str, folder
     brokers = embedded.bootstrap if embedded else broker
     accepted = _accept(namespace, trigger, brokers)
     spec, config = accepted.spec, accepted.config
+    there = LocalTransformations(path, transformations or path.resolve().parent) if config.transforming else None
+    if there is not None:
+        _look(there)
     if embedded:
         _create_topics(embedded, config)
         click.echo(f"embedded broker at {embedded.bootstrap}: its messages live as long as this process")
     click.echo(_summary(config))
     environment = _environment(spec, folders or (path.resolve().parent,))
-    sys.exit(_supervise(config, spec.runtime.workers, environment, port))
+    sys.exit(_supervise(config, spec.runtime.workers, environment, port, there))
 
 
 def _accept(namespace: str, trigger: dict[str, Any], brokers: str | None) -> Accepted:
@@ -88,7 +109,7 @@ def _accept(namespace: str, trigger: dict[str, Any], brokers: str | None) -> Acc
 
 def _create_topics(broker: EmbeddedBroker, config: ConsumerConfig) -> None:
     """The embedded broker's CreateTopics does not exist: the consumer finds its topics made."""
-    written = [config.dead_letter, *([config.response] if config.response else [])]
+    written = [config.dead_letter, *config.result_topics]
     for topic in (*config.topics, config.redrive_topic, *(each.topic for each in written)):
         broker.create(topic)
 
@@ -101,7 +122,41 @@ def _summary(config: ConsumerConfig) -> str:
         "Skip": "failures are skipped",
         "Stop": "a failure stops it",
     }[config.on_failure]
-    return f"{', '.join(config.sources)} -> {config.function}{response}, {failures}; Ctrl-C ends it"
+    if config.is_request:
+        failures = "failures are answered"
+    return f"{', '.join(config.sources)} -> {_what_runs(config)}{response}, {failures}; Ctrl-C ends it"
+
+
+def _what_runs(config: ConsumerConfig) -> str:
+    if config.transforming is None:
+        return config.function
+    return "what requests name" if config.is_request else f"{KIND} {config.transforming.ref}"
+
+
+def _look(there: LocalTransformations) -> bool:
+    """Whether there are other Transformations than before; a ClickException where one cannot be read."""
+    try:
+        return there.look()
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {error.strerror}") from None
+    except (ManifestError, TransformationError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _renew(there: LocalTransformations, file: Path) -> None:
+    """Hands changed Transformations to the consumer; where one cannot be read, those before stay."""
+    try:
+        if _look(there):
+            _put(file, there.json)
+    except click.ClickException as error:
+        click.echo(f"the Transformations stay as they were: {error.message}", err=True)
+
+
+def _put(file: Path, content: bytes) -> None:
+    """In one step: whoever reads it meanwhile sees the one or the other."""
+    scratch = file.with_suffix(".new")
+    scratch.write_bytes(content)
+    scratch.replace(file)
 
 
 def _environment(spec: KafkaTriggerSpec, folders: tuple[Path, ...]) -> dict[str, str]:
@@ -116,11 +171,20 @@ def _environment(spec: KafkaTriggerSpec, folders: tuple[Path, ...]) -> dict[str,
     }
 
 
-def _supervise(config: ConsumerConfig, workers: int, environment: dict[str, str], port: int) -> int:
+def _supervise(
+    config: ConsumerConfig,
+    workers: int,
+    environment: dict[str, str],
+    port: int,
+    there: LocalTransformations | None = None,
+) -> int:
     """Both processes until one of them ends or a signal comes; the exit code."""
     with _folder(config) as folder, _signals() as stopped:
         socket, configuration = f"{folder}/runtime.sock", Path(folder, "consumer.json")
         configuration.write_bytes(msgspec.json.encode(config))
+        transformations = Path(folder, "transformations.json")
+        if there is not None:
+            _put(transformations, there.json)
         runtime = _start(environment, "kafkatrigger.runtime", "--socket", socket, "--workers", str(workers))
         consumer = _start(
             environment,
@@ -131,11 +195,14 @@ def _supervise(config: ConsumerConfig, workers: int, environment: dict[str, str]
             socket,
             "--control",
             f"{folder}/control.sock",
+            *(["--transformations", str(transformations)] if there is not None else []),
             "--port",
             str(port),
         )
         while not stopped and consumer.poll() is None and runtime.poll() is None:
             time.sleep(POLL_SECONDS)
+            if there is not None:
+                _renew(there, transformations)
         consumer.terminate()  # drains, commits, leaves the group
         code = consumer.wait()
         runtime.terminate()

@@ -13,6 +13,7 @@ import msgspec
 import orjson
 
 from kafkatrigger.api.adapters import AdapterSettings
+from kafkatrigger.cli.local_transformations import SUFFIXES
 from kafkatrigger.cli.manifest import ManifestError, documents, text_of
 from kafkatrigger.cli.render import counted, json_text
 from kafkatrigger.runtime.adapters.kept import Kept
@@ -26,7 +27,6 @@ from kafkatrigger.runtime.transformations.problems import TransformationError
 
 _LONGEST = 253
 """Characters of a resource's name."""
-_SUFFIXES = (".yaml", ".yml")
 
 
 @click.command("import", short_help="Turn exports of hetida designer into Transformations.")
@@ -42,7 +42,8 @@ def import_files(files: tuple[Path, ...], folder: Path) -> None:
     """Write a Transformation for each revision that hetida designer has exported to the files.
 
     A file is JSON, of one revision or a list of them, or a component as one Python file, with COMPONENT_INFO in it. It is
-    read and not run. Where one of the files cannot be read, nothing is written.
+    read and not run. Where one of the files cannot be read, nothing is written. Apply them with
+    `kubectl apply --server-side`.
     """
     try:
         revisions = [revision for file in files for revision in revisions_of(file, file.read_bytes())]
@@ -123,7 +124,7 @@ def _is_transformation(document: Any) -> bool:
 def _around(file: Path, revision: Revision) -> list[Revision]:
     """The revision and all others of its folder; ManifestError where two have the same id."""
     found = {revision.id: (file, revision)}
-    for other in sorted(each for each in file.parent.iterdir() if each.suffix in _SUFFIXES and not each.samefile(file)):
+    for other in sorted(each for each in file.parent.iterdir() if each.suffix in SUFFIXES and not each.samefile(file)):
         for each in _revisions(other):
             if each.id in found:
                 raise ManifestError(f"{found[each.id][0]} and {other} hold a {KIND} of the same id: remove one of them")

@@ -128,9 +128,10 @@ class AtLeastOnce(Outbox):
         self._recount()
 
     def _recovered(self, outputs: list[Output], probed: Output | None) -> None:
-        if outputs and outputs[0] is probed:
+        if probed is not None and probed in outputs:
+            outputs.remove(probed)
             done = Journal()
-            done.add(outputs.pop(0))
+            done.add(probed)
             self._acknowledge(done)
         self._write_first(live_outputs(outputs))
 

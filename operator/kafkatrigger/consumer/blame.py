@@ -6,9 +6,7 @@ from operator import itemgetter
 
 import msgspec
 
-from kafkatrigger.api.consumer_config import RetryPolicy
 from kafkatrigger.api.frames import Failed, Record, WorkerExited
-from kafkatrigger.consumer import retry
 from kafkatrigger.consumer.dispatcher import Dispatcher
 from kafkatrigger.consumer.lanes import Lane, Lanes
 from kafkatrigger.consumer.partition import Partition
@@ -38,18 +36,19 @@ class _Open(msgspec.Struct):
 class Blame:
     """Tells the cause from the innocent: the one fails, the others run again.
 
-    `lane` is the lane of a message, which begins to wait if it did not; `died` deals with one that failed.
+    `is_final` says whether a failure is the last of its message; `lane` is the lane of a message, which begins to wait if
+    it did not; `died` deals with one that failed.
     """
 
     def __init__(
         self,
-        policy: RetryPolicy,
+        is_final: Callable[[Record, Failed], bool],
         dispatcher: Dispatcher,
         lanes: Lanes,
         lane: Callable[[Partition, Record], Lane],
         died: Callable[[Flight, Record, Failed], None],
     ) -> None:
-        self._retry = policy
+        self._is_final = is_final
         self._dispatcher = dispatcher
         self._lanes = lanes
         self._open = lane
@@ -70,7 +69,7 @@ class Blame:
         is_alone = was_solitary and len(suspects) == 1
         failed = _verdict(exited, is_alone and self._has_died_with(suspects[0]))
         if failed is not None:
-            blamed = [each for each in suspects if not self._has_to_wait(each, unfinished)]
+            blamed = [each for each in suspects if not self._has_to_wait(each, failed, unfinished)]
             for each in blamed:
                 self._suspect_failed(each, failed)
         else:
@@ -86,14 +85,14 @@ class Blame:
         suspect.lane.deaths += 1
         return suspect.lane.deaths >= CERTAIN_DEATHS
 
-    def _has_to_wait(self, suspect: _Open, unfinished: list[_Open]) -> bool:
+    def _has_to_wait(self, suspect: _Open, failed: Failed, unfinished: list[_Open]) -> bool:
         """Whether this failure would be the last of its message, and earlier ones of its lane are to run again.
 
         They have to be terminal first: a lane is open from its first message on, in what is committed and what is read
         again. So it is put back with them, and fails once more.
         """
         of, lane_id = suspect.flight.partitions[suspect.record[0]], self._dispatcher.lane_of(suspect.record)
-        return retry.exhausted(self._retry, suspect.record[3]) and any(
+        return self._is_final(suspect.record, failed) and any(
             not each.is_suspect
             and each.record[1] < suspect.record[1]
             and each.flight.partitions[each.record[0]] is of

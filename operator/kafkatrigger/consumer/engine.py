@@ -101,10 +101,11 @@ class Engine:
         self._lanes = Lanes(config.max_buffered_bytes // 4, config.max_in_flight)
         self._tracing = ports.tracing
         self._dispatcher = Dispatcher(config.ordering, config.max_in_flight, self._lanes, self._tracing)
-        self._breaker = Breaker(config.breaker)
+        self._breaker = Breaker(None if config.is_request else config.breaker)
         self._outcomes = Outcomes(config, self._dispatcher, self._lanes, self._breaker, ports.outbox, self._tracing)
         self._outbox = self._outcomes.outbox
-        self._blame = Blame(config.retry, self._dispatcher, self._lanes, self._outcomes.lane, self._outcomes.died)
+        outcomes = self._outcomes
+        self._blame = Blame(outcomes.is_final, self._dispatcher, self._lanes, outcomes.lane, outcomes.died)
         self._commit_seconds = Histogram()
         health.measures = Measures(self._dispatcher.execution, self._outbox.latency, self._commit_seconds)
         self._flow, self._reading = Flow(config.timeout), Reading()

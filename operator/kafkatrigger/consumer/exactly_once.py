@@ -329,11 +329,11 @@ class ExactlyOnce(Outbox):
         alive = live_outputs(outputs)
         reasons = [each for each in failures if not each[0].partition.revoked and not verdicts.is_consequence(each[1])]
         if not reasons and error is not None and not verdicts.is_of_member(error):
-            groups = _by_topic(alive)
+            groups = _apart(alive)
             if len(groups) > 1 or not (was_group or verdicts.is_of_topic(error)):
                 self._groups.extendleft(reversed(groups))  # of each of them more will be known
                 return
-            reasons = [(output, error) for output in alive[:1]]
+            reasons = [(output, error) for output in {each.topic: each for each in reversed(alive)}.values()]
         again = self._judge(alive, reasons, was_group)
         if was_group and again:
             self._groups.appendleft(again)
@@ -378,8 +378,13 @@ def _offset(output: Output) -> int:
     return output.source[1]
 
 
-def _by_topic(outputs: list[Output]) -> list[list[Output]]:
-    by_topic: dict[str, list[Output]] = defaultdict(list)
+def _apart(outputs: list[Output]) -> list[list[Output]]:
+    """By topic; topics to which a message goes together are one."""
+    joined: dict[str, set[str]] = {}
     for output in outputs:
-        by_topic[output.topic].append(output)
-    return list(by_topic.values())
+        together = set().union(*(joined.get(topic, {topic}) for topic in output.topics))
+        joined.update(dict.fromkeys(together, together))
+    groups: dict[int, list[Output]] = defaultdict(list)
+    for output in outputs:
+        groups[id(joined[output.topic])].append(output)
+    return list(groups.values())

@@ -43,6 +43,14 @@ class Holding:
     def __contains__(self, topic: str) -> bool:
         return topic in self._topics
 
+    def has_to_wait(self, output: Output) -> bool:
+        """Whether a topic takes no records that its message goes to: what answers one message waits together."""
+        return self._topic_of(output) is not None
+
+    def _topic_of(self, output: Output) -> str | None:
+        """The topic that it waits for. All records of a message wait for the same."""
+        return next((topic for topic in output.topics if topic in self._topics), None) if self._topics else None
+
     def __iter__(self) -> Iterator[Output]:
         for topic in self._topics.values():
             yield from topic.outputs
@@ -63,8 +71,8 @@ class Holding:
             topic.by_fault = topic.by_fault or by_fault
 
     def hold(self, output: Output) -> None:
-        """The record waits until its topic, one that refuses writes, takes records again."""
-        self._topics[output.topic].outputs.append(output)
+        """The record waits until the topic takes records again."""
+        self._topics[self._topic_of(output) or output.topic].outputs.append(output)
         if not output.awaited:
             output.awaited = True
             self._held(output)
@@ -72,16 +80,25 @@ class Holding:
     def pump(self, now: float) -> list["Recovered"]:
         """Probes what is due; the topics that take records again, with what waited for them."""
         recovered = []
+        over = [name for name, topic in self._topics.items() if topic.answer is None and self._is_over(name, topic)]
+        for name in over:
+            del self._topics[name]
         for name, topic in list(self._topics.items()):
             if topic.answer is not None:
                 if topic.answer.done() and (result := self._answered(name, topic, topic.answer.result(), now)):
                     recovered.append(result)
-            elif not topic.outputs:
-                del self._topics[name]
-            elif now >= topic.probe_at:
-                topic.probing = topic.outputs[0]
-                topic.answer = self._probe(topic.probing)
+            elif now >= topic.probe_at and topic.outputs:
+                topic.probing = next((output for output in topic.outputs if output.topic == name), None)
+                if topic.probing is not None:
+                    topic.answer = self._probe(topic.probing)
+                else:  # what was to be written to it was written: the rest of the message is not its business
+                    del self._topics[name]
+                    recovered.append(Recovered(list(topic.outputs), None))
         return recovered
+
+    def _is_over(self, name: str, topic: _Refusing) -> bool:
+        """Whether nothing waits for it: neither here, nor with what waits for another topic first."""
+        return not topic.outputs and not any(name in output.topics for output in self)
 
     def _answered(self, name: str, topic: _Refusing, error: KafkaError | None, now: float) -> "Recovered | None":
         topic.answer = None

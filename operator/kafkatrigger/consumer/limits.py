@@ -40,10 +40,13 @@ class Limits:
         """A record was too large for the topic: what is known of it may be old."""
         self._due[topic] = min(self._due.get(topic, float("inf")), time.monotonic() + ASK_PAUSE)
 
-    def refuses(self, output: Output) -> int | None:
-        """The topic's limit, if it would refuse the record, or another of its message, even alone."""
-        limit = self._known.get(output.topic)
-        return limit if limit is not None and output.needed > limit else None
+    def excess(self, output: Output) -> tuple[str, str] | None:
+        """The topic that would refuse the record, or another of its message, even alone; and why."""
+        for topic, needed in output.needed.items():
+            limit = self._known.get(topic)
+            if limit is not None and needed > limit:
+                return topic, f"{needed} bytes, and max.message.bytes of the topic is {limit}"
+        return None
 
     def admits(self, plain: Plain) -> bool:
         """Whether none of them can be too large; seen without looking at each."""

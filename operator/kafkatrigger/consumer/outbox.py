@@ -90,16 +90,19 @@ def connections(config: ConsumerConfig, transactional_id: str = "") -> Connectio
     """Those of a trigger; with transactions where there is an id for them."""
     common = client.connection(config.bootstrap_servers, config.connection_options)
     admin = AdminClient({**common, "logger": logging.getLogger("librdkafka")})
-    targets = {config.dead_letter.topic, *([config.response.topic] if config.response else [])}
+    targets = {config.dead_letter.topic, *(each.topic for each in config.result_topics)}
     test = partial(probe.write_and_abort, f"{transactional_id}.probe") if transactional_id else probe.write
 
+    # Responses with plots are large, and a tenth of that compressed; of small ones it would cost a part of the throughput.
+    is_compressed = config.transforming is not None
+
     def settings(batch_bytes: int) -> client.Configuration:
-        plain = client.outbox(common, config.max_buffered_bytes, batch_bytes)
+        plain = client.outbox(common, config.max_buffered_bytes, batch_bytes, is_compressed=is_compressed)
         return client.transactional(plain, transactional_id) if transactional_id else plain
 
     return Connections(
         settings=settings,
-        probe=probe.probe(test, client.outbox(common, config.max_buffered_bytes)),
+        probe=probe.probe(test, client.outbox(common, config.max_buffered_bytes, is_compressed=is_compressed)),
         limits=Limits(sorted(targets), partial(topics.ask_settings, admin)),
     )
 
@@ -275,13 +278,14 @@ class Outbox(ABC):
         Where the client has no room for it, which is False, or something is written in its place, that comes first in
         the queue: before later results of its key.
         """
-        limit = self._limits.refuses(output) if output.is_first else None
+        excess = self._limits.excess(output) if output.is_first else None
         if output.several is not None and output.several.refused:
             self._drop(output)
-        elif limit is not None:
-            why = f"{output.needed} bytes, and max.message.bytes of the topic is {limit}"
-            queue.extendleft(self._refuse(output, KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, why)))
-        elif output.topic in self._holding:
+        elif excess is not None:
+            topic, why = excess
+            culprit = msgspec.structs.replace(output, topic=topic)
+            queue.extendleft(self._refuse(culprit, KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, why)))
+        elif self._holding.has_to_wait(output):
             self._holding.hold(output)
         elif not self._produce(output):
             queue.appendleft(output)
@@ -345,13 +349,13 @@ class Outbox(ABC):
             elif not verdicts.is_consequence(error):
                 self._holding.refuse(output.topic, error, now)
         for output in outputs:
-            if output.topic in self._holding:
+            if self._holding.has_to_wait(output):
                 self._holding.hold(output)
-        rest = [output for output in outputs if output.topic not in self._holding]
+        rest = [output for output in outputs if not self._holding.has_to_wait(output)]
         culprits = [
             (output, error)
             for output, error in failures
-            if output.topic not in self._holding and verdicts.is_own_fault(output, error)
+            if verdicts.is_own_fault(output, error) and not self._holding.has_to_wait(output)
         ]
         if not culprits:
             return rest

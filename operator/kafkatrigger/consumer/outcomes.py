@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from confluent_kafka import KafkaError
+from msgspec.structs import replace
 
 from kafkatrigger.api.consumer_config import ConsumerConfig
-from kafkatrigger.api.frames import Failed, Headers, NotRun, Outcome, Record, Results
+from kafkatrigger.api.frames import Failed, Headers, NotRun, Outcome, Outputs, Record, Results
 from kafkatrigger.api.frames import Output as Answer
-from kafkatrigger.consumer import dead_letter, retry
+from kafkatrigger.consumer import dead_letter, request_failure, retry
 from kafkatrigger.consumer.breaker import Breaker
 from kafkatrigger.consumer.dispatcher import Dispatcher
 from kafkatrigger.consumer.lanes import Lane, Lanes
@@ -22,6 +23,7 @@ from kafkatrigger.consumer.output import Output, Plain
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.trace_context import HEADERS as TRACE
 from kafkatrigger.consumer.tracing import Tracing
+from kafkatrigger.consumer.verdicts import TOO_LARGE
 from kafkatrigger.consumer.worker import Flight
 from kafkatrigger.kafka.letters import unmarked
 
@@ -43,6 +45,7 @@ class Outcomes:
         tracing: Tracing | None = None,
     ) -> None:
         self._config = config
+        self._output_topics = {each.topic for each in config.output_topics}
         self._dispatcher = dispatcher
         self._lanes = lanes
         self._breaker = breaker
@@ -116,6 +119,9 @@ class Outcomes:
             self._lanes.put(self.lane(partition, record), record)
         elif isinstance(outcome, Failed):
             self._failed(partition, record, outcome)
+        elif isinstance(outcome, Outputs) and (stray := self._stray(outcome)) is not None:
+            self._failed(partition, record, stray)
+            self._lanes.consider(self.lane(partition, record))
         else:
             self.attempts["succeeded"] += 1
             self._breaker.succeeded(1, now)
@@ -134,27 +140,39 @@ class Outcomes:
             lane.running = self._dispatcher.under_way(partition, lane_id) + behind
         return lane
 
+    def _stray(self, outcome: Outputs) -> Failed | None:
+        """The failure that it is to write to a topic that the trigger does not name: user code must not choose freely."""
+        for topic in (answer.topic for answer in outcome.outputs):
+            if topic and topic not in self._output_topics:
+                named = ", ".join(sorted(self._output_topics)) or "none"
+                message = f"an output is to go to the topic {topic}, which the trigger does not name; it names {named}"
+                return Failed("InvalidResult", "InvalidResult", message, True)
+        return None
+
     def _write(self, partition: Partition, record: Record, answers: list[Answer]) -> None:
-        response = self._config.response
-        if response is None or not answers:
+        if outputs := self._outputs(partition, record, answers):
+            self.outbox.write(*outputs)
+        else:
             self.outbox.acknowledged["succeeded" if answers else "filtered"] += 1
-            return
-        common = self._response_headers(partition, record)
-        self.outbox.write(
-            *[
-                Output(
-                    partition=partition,
-                    source=record,
-                    topic=response.topic,
-                    value=answer.value,
-                    key=record[4] if answer.source_key else answer.key,
-                    headers=[*common, *answer.headers],
-                    outcome="succeeded" if number == len(answers) else "",
-                    target=-1 if answer.partition is None else answer.partition,
-                )
-                for number, answer in enumerate(answers, 1)
-            ]
-        )
+
+    def _outputs(self, partition: Partition, record: Record, answers: list[Answer]) -> list[Output]:
+        """The records to write; none for responses of a trigger without a topic for them."""
+        responses = self._config.response.topic if self._config.response is not None else ""
+        placed = [(answer, topic) for answer in answers if (topic := answer.topic or responses)]
+        common = self._response_headers(partition, record) if placed else []
+        return [
+            Output(
+                partition=partition,
+                source=record,
+                topic=topic,
+                value=answer.value,
+                key=record[4] if answer.source_key else answer.key,
+                headers=[*common, *answer.headers],
+                outcome="succeeded" if number == len(placed) else "",
+                target=-1 if answer.partition is None else answer.partition,
+            )
+            for number, (answer, topic) in enumerate(placed, 1)
+        ]
 
     def _response_headers(self, partition: Partition, record: Record) -> Headers:
         """The headers asked for; the trace goes on in any case. Of a redrive nobody else learns: the message is what it was."""
@@ -169,11 +187,16 @@ class Outcomes:
 
     # Failures
 
+    def is_final(self, record: Record, failed: Failed) -> bool:
+        """Whether the message does not run again after this failure. A request does only if what it ran says that it may."""
+        is_retried = not failed.permanent and (failed.reason == "FunctionFailed" or not self._config.is_request)
+        return not is_retried or retry.exhausted(self._config.retry, record[3])
+
     def _failed(self, partition: Partition, record: Record, failed: Failed) -> None:
         attempt, policy, now = record[3], self._config.retry, time.monotonic()
         self.attempts[failed.reason] += 1
         self._breaker.attempt_failed(now)
-        if failed.permanent or retry.exhausted(policy, attempt):
+        if self.is_final(record, failed):
             self._breaker.failed(self._dispatcher.lane_of(record), now)
             self._finally_failed(partition, record, failed)
             return
@@ -188,6 +211,14 @@ class Outcomes:
         self._lanes.wait(lane, now + wait, partition.commits_sent + 1)
 
     def _finally_failed(self, partition: Partition, record: Record, failed: Failed) -> None:
+        """A request is answered, whatever became of it; any other message is given up as the trigger says."""
+        if self._config.is_request:
+            self._note_final(partition, record, failed, "it is answered with a failure")
+            self._write(partition, record, [_failure(record, failed)])
+        else:
+            self._give_up(partition, record, failed)
+
+    def _give_up(self, partition: Partition, record: Record, failed: Failed) -> None:
         on_failure = self._config.on_failure
         self._tell_final(partition, record, failed)
         if on_failure == "DeadLetter":
@@ -205,6 +236,9 @@ class Outcomes:
             "Block": "its key waits for a decision: kafkatrigger blocked list",
             "Stop": "the trigger stops: kafkatrigger resume",
         }[self._config.on_failure]
+        self._note_final(partition, record, failed, what)
+
+    def _note_final(self, partition: Partition, record: Record, failed: Failed, what: str) -> None:
         self.last_failures.note(partition, record, failed, final=True)
         log.warning("%s-%d failed for good after %d attempts (%s, %s): %s",
                     partition.name, record[1], record[3], failed.reason, failed.error_class, what,
@@ -243,13 +277,26 @@ class Outcomes:
         what = f"the response of {len(output.value or b'')} bytes" if output.several is None else "one of the responses"
         message = f"{what} was refused by the topic {output.topic}: {error.str()}"
         failed = Failed("ResponseRefused", error.name(), message, True)
+        if self._config.is_request and not output.stands_in:
+            reason = "ResponseTooLarge" if error.code() in TOO_LARGE else failed.reason
+            return self._failure_instead(output, replace(failed, reason=reason))
         if self._config.on_failure == "DeadLetter":
             self._tell_final(output.partition, output.source, failed)
             self._await(output)
             return self._dead_letter(output.partition, output.source, failed)
-        self._failed(output.partition, output.source, failed)
+        (self._give_up if output.stands_in else self._failed)(output.partition, output.source, failed)
         self._lanes.consider(self.lane(output.partition, output.source))
         return None
+
+    def _failure_instead(self, output: Output, failed: Failed) -> Output | None:
+        """Says to whoever asked what became of the response. If not even that is taken, the message is given up."""
+        self._note_final(output.partition, output.source, failed, "it is answered with a failure")
+        written = self._outputs(output.partition, output.source, [_failure(output.source, failed)])
+        if not written:
+            self.outbox.acknowledged["succeeded"] += 1
+            return None
+        written[0].stands_in = True
+        return written[0]
 
     def held(self, output: Output) -> None:
         """The lane of this record waits until it is settled: its topic refuses writes for the moment, say."""
@@ -293,6 +340,10 @@ class Outcomes:
             failed = lane.failure or Failed("Blocked", "Blocked", message, True)
             self.write_dead_letter(lane.partition, _in_attempt(record, max(1, lane.spent)), failed)
         return True
+
+
+def _failure(request: Record, failed: Failed) -> Answer:
+    return Answer(request_failure.response(request[5], failed))
 
 
 def _in_attempt(record: Record, attempt: int) -> Record:

@@ -17,8 +17,8 @@ _BATCH_HEADER = 61
 class Several(msgspec.Struct, eq=False):
     """What the records of a message have in common that is answered by several."""
 
-    wire_size: int
-    """Of the largest of them."""
+    sizes: dict[str, int]
+    """Of the topics that they go to, in this order: `wire_size` of the largest record there."""
     refused: bool = False
     """One of them was: what is not written of them is not to be."""
 
@@ -44,6 +44,8 @@ class Output(msgspec.Struct, eq=False):
     """None for one that answers its message alone."""
     is_first: bool = True
     """Of those of its message."""
+    stands_in: bool = False
+    """It says that the response to a request was refused."""
 
     @property
     def size(self) -> int:
@@ -61,16 +63,22 @@ class Output(msgspec.Struct, eq=False):
         return _BATCH_HEADER + _varint(body) + body
 
     @property
-    def needed(self) -> int:
-        """What its topic has to take, or the message cannot be answered: `wire_size` of the largest of its records."""
-        return self.wire_size if self.several is None else self.several.wire_size
+    def needed(self) -> dict[str, int]:
+        """What topics have to take, or the message cannot be answered: `wire_size` of the largest record for each."""
+        return {self.topic: self.wire_size} if self.several is None else self.several.sizes
+
+    @property
+    def topics(self) -> Iterable[str]:
+        """Those that its message goes to."""
+        return (self.topic,) if self.several is None else self.several.sizes
 
 
 def tie(outputs: Sequence[Output]) -> None:
     """These answer one message: all of them, or none."""
     if len(outputs) > 1:
-        several = Several(max(output.wire_size for output in outputs))
+        several = Several({})
         for output in outputs:
+            several.sizes[output.topic] = max(output.wire_size, several.sizes.get(output.topic, 0))
             output.several, output.is_first = several, output is outputs[0]
 
 

@@ -1,5 +1,6 @@
 """The engine's connections to the world: Kafka, the runtime, and the operator's file. A simulation has others."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.frames import Record
 from kafkatrigger.api.stop import STOPPED_PATH
 from kafkatrigger.consumer import startup
+from kafkatrigger.consumer.catalog import Assignment
+from kafkatrigger.consumer.catalog_cluster import ApiServer, ClusterCatalog
+from kafkatrigger.consumer.catalog_file import FileCatalog
 from kafkatrigger.consumer.guarantees import outbox
 from kafkatrigger.consumer.lanes import Lane, Lanes
 from kafkatrigger.consumer.outbox import Callbacks, Outbox
@@ -43,8 +47,8 @@ class Ports:
     """None where nothing is traced."""
 
 
-def real(config: ConsumerConfig, policy: Policy, socket: Path) -> Ports:
-    """A broker, and a runtime that listens on the socket."""
+def real(config: ConsumerConfig, policy: Policy, socket: Path, transformations: Path | None) -> Ports:
+    """A broker, and a runtime that listens on the socket. Transformations are those of a file, or of the namespace."""
     common = client.connection(config.bootstrap_servers, config.connection_options)
     admin = AdminClient({**common, **client.QUIET})
     rereading = client.rereading(common, config.group_id, config.max_buffered_bytes, config.source_options)
@@ -53,10 +57,20 @@ def real(config: ConsumerConfig, policy: Policy, socket: Path) -> Ports:
         source=lambda *callbacks: Source(config, policy, *callbacks),
         outbox=lambda callbacks: outbox(config, callbacks),
         rereader=lambda lanes, deliver: Rereader(rereading, config.ordering, lanes, deliver),
-        link=RuntimeLink(str(socket), f"{config.namespace}/{config.name}", config.work),
+        link=RuntimeLink(
+            str(socket), f"{config.namespace}/{config.name}", config.work, _assignment(config, transformations)
+        ),
         stopped=Path(STOPPED_PATH),
         tracing=_tracing(config),
     )
+
+
+def _assignment(config: ConsumerConfig, transformations: Path | None) -> Assignment | None:
+    if config.transforming is None:
+        return None
+    if transformations is not None:
+        return Assignment(config.transforming, FileCatalog(transformations))
+    return Assignment(config.transforming, ClusterCatalog(config.namespace, ApiServer(os.environ)))
 
 
 def _tracing(config: ConsumerConfig) -> Tracing | None:

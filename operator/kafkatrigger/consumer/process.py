@@ -49,7 +49,12 @@ def main() -> None:
     _tune_garbage_collection()
     try:
         policy = Policy(start, config.redrive_topic, _revision(options.config), options.checkpoint)
-        engine = Engine(config, ports.real(config, policy, options.socket), health, Control(options.control))
+        engine = Engine(
+            config,
+            ports.real(config, policy, options.socket, options.transformations),
+            health,
+            Control(options.control),
+        )
         signals.on_stop(engine.stop)
         engine.run()
     except KafkaException as error:
@@ -100,6 +105,11 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--socket", type=Path, default=Path(RUNTIME_SOCKET), help="socket of the runtime (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--transformations",
+        type=Path,
+        help="file with the Transformations, as a list in JSON (default: those of the namespace, where some run)",
     )
     parser.add_argument(
         "--control", type=Path, default=Path(CONTROL_SOCKET), help="socket for people's requests (default: %(default)s)"

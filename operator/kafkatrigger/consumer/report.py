@@ -70,8 +70,8 @@ def status(parts: Parts, source: Source | None, problem: Problem, lost: int) -> 
 def reason(parts: Parts, source: Source | None) -> Problem:
     """The first that applies of what keeps messages from flowing."""
     config, outbox = parts.config, parts.outcomes.outbox
-    if config.response is not None and config.response.topic in outbox.problems:
-        return pod_status.RESPONSE_UNAVAILABLE, outbox.problems[config.response.topic]
+    if refusing := [each.topic for each in config.result_topics if each.topic in outbox.problems]:
+        return pod_status.RESPONSE_UNAVAILABLE, outbox.problems[refusing[0]]
     if parts.link.problem is not None:
         return parts.link.problem
     if source is None or not source.is_member():

@@ -11,10 +11,12 @@ import time
 from collections.abc import Iterator
 
 import msgspec
+from msgspec.structs import replace
 
 from kafkatrigger.api import frames, pod_status
 from kafkatrigger.api.frames import (
     PROTOCOL_VERSIONS,
+    TRANSFORMING_VERSION,
     Attach,
     Batch,
     End,
@@ -24,11 +26,13 @@ from kafkatrigger.api.frames import (
     Hello,
     Refused,
     Results,
+    Revisions,
     Welcome,
     Work,
     WorkerExited,
     WorkerState,
 )
+from kafkatrigger.consumer.catalog import Assignment
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +42,8 @@ RECEIVE = 1024 * 1024
 CONNECT_TIMEOUT = 1.0
 EXIT_NOTICE_TIMEOUT = 5.0
 """Seconds between the end of a worker's connection and the supervisor's word on why."""
+
+_CHANGED = "the transformation changed"
 
 _CLOSED = (
     pod_status.RUNTIME_NOT_CONNECTED,
@@ -147,11 +153,17 @@ class _Worker:
 
 
 class RuntimeLink:
-    """The runtime as the dispatcher sees it. `problem` says why it is not of use yet."""
+    """The runtime as the dispatcher sees it. `problem` says why it is not of use yet.
 
-    def __init__(self, path: str, name: str, work: Work) -> None:
+    Where transformations run, nothing is said to a runtime before it is known which, and what changes of them it is told.
+    """
+
+    def __init__(self, path: str, name: str, work: Work, assignment: Assignment | None = None) -> None:
         self._path = path
-        self._hello = Hello(list(PROTOCOL_VERSIONS), name, work)
+        # A runtime that knows nothing of transformations refuses, and says so.
+        known = [version for version in PROTOCOL_VERSIONS if assignment is None or version >= TRANSFORMING_VERSION]
+        self._hello = Hello(known, name, work)
+        self._assignment = assignment
         self._selector = selectors.DefaultSelector()
         self._control: _Connection | None = None
         self._session = ""
@@ -181,8 +193,8 @@ class RuntimeLink:
 
     def wait(self, timeout: float) -> list[Event]:
         """What happened within `timeout` seconds; returns as soon as something did."""
+        events = list(self._look_for_changes())
         self._connect()
-        events: list[Event] = []
         for key, mask in self._selector.select(timeout):
             if key.data.socket.fileno() >= 0:  # else an event before this one closed it
                 events += self._serve(key.data, mask)
@@ -215,8 +227,31 @@ class RuntimeLink:
             pass
         self._selector.close()
 
+    def _look_for_changes(self) -> Iterator[Event]:
+        """Tells workers of other transformations; what runs one of its own for every message begins anew with it."""
+        if self._assignment is None or (news := self._assignment.look()) is None:
+            return
+        for worker in self._workers:
+            if worker.connection is not None:
+                self._send(worker.connection, news)
+        if not news and self._control is not None:
+            log.info("%s: the workers begin anew", _CHANGED)
+            for worker in self._workers:
+                worker.exited = worker.exited or WorkerExited(worker.number, "Ended", _CHANGED, [])
+            yield from self._disconnect()
+            self._problem = (pod_status.TRANSFORMATION_LOADING, f"{_CHANGED}: the runtime loads it anew")
+            self._retry_at = 0.0
+
+    def _send(self, connection: _Connection, news: list[Revisions]) -> None:
+        for frame in news:
+            connection.send(frames.encode(frame))
+        self._watch(connection)
+
     def _connect(self) -> None:
         if self._control is not None or time.monotonic() < self._retry_at:
+            return
+        if self._assignment is not None and not self._assignment.is_known:
+            self._problem = (pod_status.TRANSFORMATION_NOT_FOUND, self._assignment.problem)
             return
         self._retry_at = time.monotonic() + RECONNECT_INTERVAL
         try:
@@ -225,7 +260,9 @@ class RuntimeLink:
             sentence = f"the runtime does not accept connections ({error}): see the log of the container runtime"
             self._problem = (pod_status.RUNTIME_NOT_CONNECTED, sentence)
             return
-        self._control.send(frames.encode(self._hello))
+        revisions = self._assignment.revisions if self._assignment is not None else []
+        hello = replace(self._hello, work=replace(self._hello.work, revisions=revisions))
+        self._control.send(frames.encode(hello))
         self._watch(self._control)
 
     def _watch(self, connection: _Connection) -> None:
@@ -294,7 +331,7 @@ class RuntimeLink:
         worker.connection, worker.exited, worker.ended_at = connection, None, None
         worker.failure, worker.was_ready = None, True
         connection.send(frames.encode(Attach(self._session, worker.number)))
-        self._watch(connection)
+        self._send(connection, self._assignment.all() if self._assignment is not None else [])
         yield WorkerAttached(worker.number, worker.concurrency)
 
     def _read_to_the_end(self, worker: _Worker, connection: _Connection) -> Iterator[Event]:

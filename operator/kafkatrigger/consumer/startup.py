@@ -28,6 +28,9 @@ def missing(config: ConsumerConfig, admin: AdminClient) -> Problem | None:
     partitions = max((existing[topic] for topic in sources), default=topics.AS_THE_BROKER_LIKES)
     if config.response and (problem := _ensure(admin, config.response, existing, partitions, "spec.response")):
         return pod_status.RESPONSE_UNAVAILABLE, problem
+    for output in config.output_topics:
+        if problem := _ensure(admin, output, existing, partitions, "spec.transformation"):
+            return pod_status.RESPONSE_UNAVAILABLE, problem
     # A decision about a blocked key may be to write a dead letter.
     writes_letters = config.on_failure == "DeadLetter" or (config.on_failure == "Block" and config.dead_letter.create)
     if writes_letters and (
@@ -48,5 +51,5 @@ def _ensure(
     if wanted.topic in existing:
         return None
     if wanted.create:
-        return topics.create(admin, wanted.topic, partitions, settings)
+        return topics.create(admin, wanted.topic, partitions, settings, {"max.message.bytes": str(wanted.max_bytes)})
     return f"the topic {wanted.topic} does not exist: create it, set {field}.create or correct {field}.topic"

@@ -11,17 +11,21 @@ import urllib3
 from kubernetes import client, config
 
 from kafkatrigger.api.resources import GROUP, KIND, PLURAL, VERSION
+from kafkatrigger.api.transformation import TRANSFORMATION_KIND, TRANSFORMATION_PLURAL
 from kafkatrigger.controller.names import FIELD_MANAGER
 
 Body = dict[str, Any]
 
 PATHS = {
     KIND: f"/apis/{GROUP}/{VERSION}/{{}}{PLURAL}",
+    TRANSFORMATION_KIND: f"/apis/{GROUP}/{VERSION}/{{}}{TRANSFORMATION_PLURAL}",
     "ConfigMap": "/api/v1/{}configmaps",
     "Pod": "/api/v1/{}pods",
     "Event": "/api/v1/{}events",
     "Deployment": "/apis/apps/v1/{}deployments",
     "PodDisruptionBudget": "/apis/policy/v1/{}poddisruptionbudgets",
+    "ServiceAccount": "/api/v1/{}serviceaccounts",
+    "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/{}rolebindings",
 }
 """Every kind that is ever called, and where."""
 

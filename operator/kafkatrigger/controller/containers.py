@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from kafkatrigger.api import logs
+from kafkatrigger.api.adapters import SECRETS_PATH
 from kafkatrigger.api.checkpoint import CHECKPOINT_PATH, CHUNKS
 from kafkatrigger.api.configure import start_policy
 from kafkatrigger.api.consumer_config import CONFIG_PATH, CONTROL_SOCKET, RUNTIME_SOCKET, STATUS_PORT, TRIGGER_UID
@@ -13,6 +14,7 @@ from kafkatrigger.api.pods import Resources
 from kafkatrigger.api.resources import KafkaTriggerSpec
 from kafkatrigger.api.start_policy import StartPolicy, to_environment
 from kafkatrigger.api.stop import REVISION_VARIABLE, STOPPED_PATH
+from kafkatrigger.controller.access import token_mounts
 from kafkatrigger.controller.names import LOG_LEVEL, STOPPED, checkpoint_name
 from kafkatrigger.controller.settings import Image, Log, Settings
 
@@ -26,6 +28,7 @@ CONTROL_VOLUME = "kafkatrigger-control"
 POD_VOLUME = "kafkatrigger-pod"
 CHECKPOINT_VOLUME = "kafkatrigger-checkpoint"
 LOG_VOLUME = "kafkatrigger-log"
+ADAPTER_VOLUME = "kafkatrigger-adapter"
 
 LOG_LEVEL_PATH = "/etc/kafkatrigger-log/level"
 """Empty, or the level that the operator tells of; mounted in both containers."""
@@ -74,6 +77,7 @@ def consumer(uid: str, spec: KafkaTriggerSpec, settings: Settings, revision: str
             _read_only(LOG_VOLUME, LOG_LEVEL_PATH.rpartition("/")[0]),
             _mount(RUN_VOLUME, RUNTIME_SOCKET.rpartition("/")[0]),
             _mount(CONTROL_VOLUME, CONTROL_SOCKET.rpartition("/")[0]),
+            *token_mounts(spec),
         ],
     }
 
@@ -115,9 +119,25 @@ def runtime(name: str, spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
             _mount(RUN_VOLUME, RUNTIME_SOCKET.rpartition("/")[0]),
             _mount(TEMPORARY_VOLUME, "/tmp"),  # noqa: S108 - the container's own
             _read_only(LOG_VOLUME, LOG_LEVEL_PATH.rpartition("/")[0]),
+            *(_read_only(volume, f"{SECRETS_PATH}/{adapter}") for volume, adapter, _ in _adapter_secrets(spec)),
             *(mount.model_dump(by_alias=True, exclude_none=True) for mount in spec.pod_template.volume_mounts),
         ],
     }
+
+
+def adapter_volumes(spec: KafkaTriggerSpec) -> list[Manifest]:
+    """The Secrets of adapters, which the runtime alone has."""
+    return [{"name": volume, "secret": {"secretName": secret}} for volume, _, secret in _adapter_secrets(spec)]
+
+
+def _adapter_secrets(spec: KafkaTriggerSpec) -> list[tuple[str, str, str]]:
+    """Volume, adapter and Secret, of adapters that have one."""
+    numbered = enumerate(spec.transformation.adapters)
+    return [
+        (f"{ADAPTER_VOLUME}-{number}", each.name, each.secret.name)
+        for number, each in numbered
+        if each.secret is not None
+    ]
 
 
 def short_timestamps(policy: StartPolicy) -> str:

@@ -8,11 +8,13 @@ import msgspec
 from kafkatrigger.api.configure import start_policy
 from kafkatrigger.api.resources import API_VERSION, GROUP, KIND, KafkaTriggerSpec
 from kafkatrigger.api.validation import Accepted
+from kafkatrigger.controller import access
 from kafkatrigger.controller.cache import Trigger
 from kafkatrigger.controller.containers import (
     CONFIG_VOLUME,
     RUN_VOLUME,
     TEMPORARY_VOLUME,
+    adapter_volumes,
     consumer,
     consumer_volumes,
     log_volume,
@@ -49,6 +51,7 @@ def manifests(
     template = _template(trigger, accepted.spec, settings, hashlib.sha256(config).hexdigest())
     return [
         _object(trigger, "v1", "ConfigMap", data={"consumer.json": config.decode()}),
+        *_access(trigger, accepted.spec, settings),
         _with_membership(
             _object(trigger, "apps/v1", "Deployment", spec=_deployment(trigger.key.name, replicas, template, is_stuck)),
             membership,
@@ -72,9 +75,20 @@ def digest(manifest: object) -> str:
     return hashlib.sha256(msgspec.json.encode(manifest, order="sorted")).hexdigest()
 
 
-def _object(trigger: Trigger, version: str, kind: str, **content: Any) -> Manifest:
+def _access(trigger: Trigger, spec: KafkaTriggerSpec, settings: Settings) -> list[Manifest]:
+    """What lets the consumer read Transformations; nothing where a function runs. An account of the user's own is bound too."""
+    name, namespace = trigger.key.name, trigger.key.namespace
+    if not spec.transformation.needs_transformations:
+        return []
+    own = _object(trigger, "v1", "ServiceAccount", automountServiceAccountToken=False)
+    bound = access.binding(access.account(name, spec), namespace, settings)
+    binding = _object(trigger, f"{access.RBAC}/v1", "RoleBinding", access.binding_name(name, settings), **bound)
+    return [binding] if spec.pod_template.service_account_name else [own, binding]
+
+
+def _object(trigger: Trigger, version: str, kind: str, name: str = "", **content: Any) -> Manifest:
     metadata = {
-        "name": consumer_name(trigger.key.name),
+        "name": name or consumer_name(trigger.key.name),
         "namespace": trigger.key.namespace,
         "labels": labels(trigger.key.name),
         "ownerReferences": [owner_of(trigger)],
@@ -137,7 +151,7 @@ def _template(trigger: Trigger, spec: KafkaTriggerSpec, settings: Settings, conf
 def _pod(trigger: Trigger, spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
     name = trigger.key.name
     return {
-        **_placement(spec, settings),
+        **_placement(name, spec, settings),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": spec.grace_period_seconds,
@@ -153,20 +167,22 @@ def _pod(trigger: Trigger, spec: KafkaTriggerSpec, settings: Settings) -> Manife
             {"name": RUN_VOLUME, "emptyDir": {}},
             {"name": TEMPORARY_VOLUME, "emptyDir": {}},
             *consumer_volumes(name),
+            *access.token_volumes(spec),
             log_volume(),
+            *adapter_volumes(spec),
             *(volume.model_dump(by_alias=True, exclude_none=True) for volume in spec.pod_template.volumes),
         ],
     }
 
 
-def _placement(spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
+def _placement(name: str, spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
     """What the closed list of podTemplate says about the pod itself; what is not said is left to Kubernetes."""
     pod = spec.pod_template
     secrets = {secret: {"name": secret} for secret in settings.image_pull_secrets}
     secrets |= {secret.get("name", ""): secret for secret in pod.image_pull_secrets}
     fields = {
         "imagePullSecrets": list(secrets.values()),
-        "serviceAccountName": pod.service_account_name,
+        "serviceAccountName": access.account(name, spec),
         "nodeSelector": pod.node_selector,
         "tolerations": pod.tolerations,
         "affinity": pod.affinity,
@@ -176,4 +192,4 @@ def _placement(spec: KafkaTriggerSpec, settings: Settings) -> Manifest:
         "hostAliases": pod.host_aliases,
         "dnsConfig": pod.dns_config,
     }
-    return {name: value for name, value in fields.items() if value}
+    return {field: value for field, value in fields.items() if value}

@@ -25,8 +25,10 @@ _CHILDREN: tuple[tuple[str, ...], ...] = (
     ("", "v1", "configmaps"),
     ("", "v1", "pods"),
     ("policy", "v1", "poddisruptionbudgets"),
+    ("", "v1", "serviceaccounts"),
+    ("rbac.authorization.k8s.io", "v1", "rolebindings"),
 )
-KINDS = (KIND, "Deployment", "ConfigMap", "Pod", "PodDisruptionBudget")
+KINDS = (KIND, "Deployment", "ConfigMap", "Pod", "PodDisruptionBudget", "ServiceAccount", "RoleBinding")
 """What is watched."""
 
 

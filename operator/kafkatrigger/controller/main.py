@@ -12,7 +12,8 @@ from kafkatrigger.api import logs
 from kafkatrigger.api.checkpoint import Checkpoint
 from kafkatrigger.api.moves import Answer, Errand, Group
 from kafkatrigger.api.resources import KIND
-from kafkatrigger.controller import errands, expiry, finalizers, lags, pod_reader
+from kafkatrigger.api.transformation import TRANSFORMATION_KIND
+from kafkatrigger.controller import errands, expiry, finalizers, lags, pod_reader, references
 from kafkatrigger.controller.cache import Body, Cache, Key
 from kafkatrigger.controller.checkpointer import Checkpointer
 from kafkatrigger.controller.cluster import Cluster, ClusterError
@@ -29,6 +30,7 @@ from kafkatrigger.controller.reconcile import (
     LagMonitor,
     Monitors,
     Reconciler,
+    ReferenceMonitor,
     RetentionMonitor,
 )
 from kafkatrigger.controller.reports import Report
@@ -45,8 +47,9 @@ READY_POD_THREADS = 4
 GROUP_THREADS = 2
 ERRAND_THREADS = 4
 LAG_THREADS = 4
-CHECKPOINT_TIMEOUT = 30.0
-"""Seconds that a question to brokers waits for the trigger's checkpoint."""
+REFERENCE_THREADS = 2
+LOOP_TIMEOUT = 30.0
+"""Seconds that a question waits for what the loop reads: the trigger's checkpoint, a Transformation."""
 RELIST = 300.0
 """Seconds between two lists, which find what a broken watch missed."""
 START_RETRY = 3.0
@@ -89,7 +92,12 @@ class Operator:
             "errands", self._run_errand, errands.judge, self._queue.add, ERRAND_THREADS
         )
         self._lags: LagMonitor = Monitor("lags", self._ask_lag, self._judge_lag, self._queue.add, LAG_THREADS)
-        monitors = Monitors(self._broker_monitor, self._retentions, self._deletions, self._errands, self._lags)
+        self._references: ReferenceMonitor = Monitor(
+            "references", self._ask_reference, references.judge, self._queue.add, REFERENCE_THREADS
+        )
+        monitors = Monitors(
+            *(self._broker_monitor, self._retentions, self._deletions, self._errands, self._lags, self._references)
+        )
         witnesses = Witnesses(self._waiting_pods, self._ready_pods, self._leaving_pods)
         self._checkpointer = Checkpointer(self._cache, self._cluster, witnesses, self._queue.add)
         self._reconciler = Reconciler(
@@ -103,7 +111,13 @@ class Operator:
         await self._first_list()
         parts: list[Coroutine[Any, Any, None]] = [self._work() for _ in range(self._settings.reconcilers)]
         parts += [self._broker_monitor.run(), self._retentions.run(), self._deletions.run(), self._errands.run()]
-        parts += [self._lags.run(), self._waiting_pods.run(), self._ready_pods.run(), self._leaving_pods.run()]
+        parts += [
+            self._lags.run(),
+            self._references.run(),
+            self._waiting_pods.run(),
+            self._ready_pods.run(),
+            self._leaving_pods.run(),
+        ]
         parts += [self._checkpointer.run(), self._relist(), self._close_idle_clients()]
         if missing := set(self._settings.watch_namespaces).difference(self._served):
             parts.append(self._await_missing(missing))
@@ -246,7 +260,14 @@ class Operator:
 
     def _checkpoint(self, key: Key) -> Checkpoint:
         """For threads that ask; ClusterError, TimeoutError."""
-        return asyncio.run_coroutine_threadsafe(self._checkpointer.marks(key), self._loop).result(CHECKPOINT_TIMEOUT)
+        return asyncio.run_coroutine_threadsafe(self._checkpointer.marks(key), self._loop).result(LOOP_TIMEOUT)
+
+    def _ask_reference(self, question: references.Question) -> references.Answer:
+        reading = self._cluster.get(TRANSFORMATION_KIND, question.namespace, question.name)
+        try:
+            return references.answer(asyncio.run_coroutine_threadsafe(reading, self._loop).result(LOOP_TIMEOUT))
+        except (ClusterError, TimeoutError) as error:
+            return references.Answer(problem=str(error) or "no answer in time")
 
     def _judge_lag(self, before: Lag | None, found: Lag) -> tuple[Lag, float]:
         return lags.judge(before, found, len(self._lags))

@@ -68,6 +68,8 @@ class Observation:
     """Pods that there should be."""
     problem: Verdict | None = None
     """What kept the objects from being applied."""
+    secrets: tuple[str, ...] = ()
+    """Without which no pod starts."""
     awaited: Verdict | None = None
     """Why they are not applied yet, so that the pods may be of other brokers and topics than these."""
     contested: Verdict | None = None

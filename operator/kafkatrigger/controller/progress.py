@@ -47,7 +47,7 @@ def deployed(seen: Observation) -> Verdict:
             return said
     running = sum(pod.running for pod in newest(seen.workload))
     if running < seen.desired:
-        return no("Progressing", f"{running} of {_pods(seen.desired)} of the newest template run")
+        return no("Progressing", f"{running} of {_pods(seen.desired)} of the newest template run{_needed(seen)}")
     return yes("Deployed", f"{_pods(running)} {_verb(running)}")
 
 
@@ -102,6 +102,14 @@ def _nothing_yet(seen: Observation) -> Verdict:
     if not seen.accepted.holds:
         return no("NotAccepted", "nothing is made until the trigger is accepted")
     return no("Progressing", "the objects are being made")
+
+
+def _needed(seen: Observation) -> str:
+    """Kubernetes says of a missing Secret only in an event of the pod."""
+    if not seen.secrets:
+        return ""
+    what = f"Secrets {', '.join(seen.secrets)}" if len(seen.secrets) > 1 else f"Secret {seen.secrets[0]}"
+    return f"; they start when the {what} of spec.transformation.adapters can be mounted: create what is missing"
 
 
 def _outdated(_seen: Observation, workload: Workload) -> Verdict | None:

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 from kafkatrigger.api.consumer_config import ConsumerConfig
 from kafkatrigger.api.moves import Answer, Errand
-from kafkatrigger.api.resources import API_VERSION, KIND
+from kafkatrigger.api.resources import API_VERSION, KIND, KafkaTriggerSpec
 from kafkatrigger.api.validation import Accepted, Refused, accept
-from kafkatrigger.controller import lags, membership, replay
+from kafkatrigger.controller import lags, membership, references, replay
 from kafkatrigger.controller.cache import Body, Cache, Key, Trigger
 from kafkatrigger.controller.checkpointer import Checkpointer, has_checkpoint
 from kafkatrigger.controller.cluster import Cluster, ClusterError
-from kafkatrigger.controller.conditions import READY, REPLAYING, Verdict, find, no, recalled, yes
+from kafkatrigger.controller.conditions import ACCEPTED, READY, REPLAYING, Verdict, find, no, recalled, verdict, yes
 from kafkatrigger.controller.connections import Connection
 from kafkatrigger.controller.deployer import Deployer
 from kafkatrigger.controller.desired import manifests
@@ -40,6 +40,7 @@ BrokerMonitor = Monitor[Key, Target, Connection]
 RetentionMonitor = Monitor[Key, Servers, float | None]
 ErrandMonitor = Monitor[Key, Errand, Answer]
 LagMonitor = Monitor[Key, lags.Question, Lag]
+ReferenceMonitor = Monitor[Key, references.Question, references.Answer]
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +54,8 @@ class Monitors(NamedTuple):
     errands: ErrandMonitor
     """Does what consumer groups need."""
     lags: LagMonitor
+    references: ReferenceMonitor
+    """Asks the Kubernetes API for the Transformations that are named."""
 
 
 class Hold(NamedTuple):
@@ -136,8 +139,11 @@ class Reconciler:
 
     async def _bring(self, trigger: Trigger, accepted: Accepted | Refused) -> Observation:
         if isinstance(accepted, Refused):
-            return self._observe_refused(trigger, accepted)
-        ruling = self._ruling(trigger.key, accepted)
+            self._monitors.references.watch(trigger.key, ())
+            return self._observe_refused(trigger, no("InvalidSpec", accepted.message))
+        ruling = self._ruling(trigger, accepted)
+        if ruling.reason in references.REASONS and _wants_pods(accepted.spec):
+            return self._observe_refused(trigger, ruling)
         if ruling.holds and (waiting := self._waits(trigger, accepted)):
             kept = self._leave_group(trigger, accepted)
             return replace(self._observe(trigger, accepted, ruling, kept, None), awaited=waiting)
@@ -156,7 +162,7 @@ class Reconciler:
     def _waits(self, trigger: Trigger, accepted: Accepted) -> Verdict | None:
         """Why the objects stay as they are while the brokers do not have what the spec names."""
         spec, workload = accepted.spec, self._workload(trigger)
-        if workload is None or spec.suspend or not spec.scaling.replicas:
+        if workload is None or not _wants_pods(spec):
             return None
         connection = self._connection(trigger.key, accepted.config)
         ready = sum(pod.ready for pod in workload.staying)
@@ -214,17 +220,28 @@ class Reconciler:
         known = self._cache.find(trigger.key, "Deployment", consumer_name(trigger.key.name))
         return None if known else await self._checkpointer.leftover(trigger)
 
-    def _ruling(self, key: Key, accepted: Accepted) -> Verdict:
-        holder = self._groups.holder(key)
-        if holder in (None, key):
-            return yes("Accepted", "the spec is valid")
+    def _ruling(self, trigger: Trigger, accepted: Accepted) -> Verdict:
+        unreferenced = self._reference(trigger, accepted.spec)
+        holder = self._groups.holder(trigger.key)
+        if holder in (None, trigger.key):
+            return unreferenced or yes("Accepted", "the spec is valid")
         return no(
             "GroupInUse",
             f"the consumer group {accepted.config.group_id} on these brokers belongs to the older trigger {'/'.join(holder)}: "
             "delete that one, or delete this one and create it with another source.groupId",
         )
 
-    def _observe_refused(self, trigger: Trigger, refused: Refused) -> Observation:
+    def _reference(self, trigger: Trigger, spec: KafkaTriggerSpec) -> Verdict | None:
+        """Why the Transformation that is named cannot run; None where none is named."""
+        named, monitor = spec.transformation.ref, self._monitors.references
+        if named is None:
+            monitor.watch(trigger.key, ())
+            return None
+        question = references.Question(trigger.key.namespace, named.name)
+        before = verdict(trigger.status.get("conditions", []), ACCEPTED, trigger.generation)
+        return references.ruling(named, monitor.watch(trigger.key, (question,)).get(question), before)
+
+    def _observe_refused(self, trigger: Trigger, ruling: Verdict) -> Observation:
         """Objects of the last valid spec stay as they are, and are reported as they are."""
         self._monitors.brokers.watch(trigger.key, ())
         self._monitors.errands.watch(trigger.key, ())
@@ -234,7 +251,7 @@ class Reconciler:
         return Observation(
             name=trigger.key.name,
             generation=trigger.generation,
-            accepted=no("InvalidSpec", refused.message),
+            accepted=ruling,
             desired=workload.scale.wanted if workload else 0,
             workload=workload,
             answers=answers,
@@ -264,6 +281,7 @@ class Reconciler:
             suspended=spec.suspend,
             desired=desired,
             problem=problem,
+            secrets=tuple(spec.transformation.secrets),
             contested=self._deployer.contested(trigger.key),
             workload=workload,
             answers=answers,
@@ -342,6 +360,10 @@ class Reconciler:
             # Gone, or another one of the same name: the watch tells what to do next.
             if error.status not in (404, 409):
                 raise
+
+
+def _wants_pods(spec: KafkaTriggerSpec) -> bool:
+    return not spec.suspend and spec.scaling.replicas > 0
 
 
 def _stored(trigger: Trigger) -> Step:

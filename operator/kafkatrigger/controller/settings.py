@@ -48,6 +48,8 @@ class Settings(Part):
     consumer: Image
     runtime: Image
     """The runtime of triggers that name no image."""
+    transformation_reader: str = "kafkatrigger-transformations"
+    """The role that lets pods read Transformations: the chart's, a ClusterRole, or a Role in each watched namespace."""
     image_pull_secrets: list[str] = Field(default_factory=list)
     group_id_prefix: str = ""
     defaults: dict[str, Any] = Field(default_factory=dict)
@@ -60,6 +62,11 @@ class Settings(Part):
     """Triggers reconciled at a time, and threads that call the Kubernetes API."""
     health_port: int = 8080
     metrics_port: int = 9090
+
+    @property
+    def reader_kind(self) -> str:
+        """What `transformation_reader` is."""
+        return "Role" if self.watch_namespaces else "ClusterRole"
 
 
 def load(path: Path) -> Settings:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from kafkatrigger.api.crd import definition
+from kafkatrigger.api.crd import DEFINITIONS
+from kafkatrigger.api.resources import GROUP
 from kafkatrigger.controller.settings import Settings, load
 from tests.support.chart import CHART, ChartRefusedError, helm, only, rendered
 
@@ -44,6 +45,7 @@ def test_the_operator_reads_what_the_chart_writes(tmp_path: Path) -> None:
     assert (found.proxy.http_proxy, found.proxy.https_proxy, found.proxy.no_proxy) == ("http://p", "", ".svc")
     assert found.defaults == values["defaults"]
     assert found.reconcilers == 4
+    assert (found.reader_kind, found.transformation_reader) == ("Role", "kt-kafkatrigger-transformations")
 
 
 def test_without_values(tmp_path: Path) -> None:
@@ -80,22 +82,23 @@ def test_a_digest_is_no_tag() -> None:
     assert container["image"] == "kafkatrigger/operator@sha256:abc"
 
 
-def test_the_definition_is_a_template_that_stays() -> None:
-    manifest = only(rendered(), "CustomResourceDefinition")
-    assert manifest["spec"] == definition()["spec"]
-    assert manifest["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+def test_the_definitions_are_templates_that_stay() -> None:
+    manifests = [each for each in rendered() if each["kind"] == "CustomResourceDefinition"]
+    specs = {each["metadata"]["name"]: each["spec"] for each in manifests}
+    assert specs == {f"{plural}.{GROUP}": make()["spec"] for plural, make in DEFINITIONS.items()}
+    assert all(each["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"} for each in manifests)
     assert "CustomResourceDefinition" not in {each["kind"] for each in rendered({"crds": {"install": False}})}
 
 
 def test_no_wildcards_in_the_rights() -> None:
     roles = [each for each in rendered() if each["kind"] in ("Role", "ClusterRole")]
-    assert len(roles) == 4
+    assert len(roles) == 5
     assert "*" not in str([each["rules"] for each in roles])
 
 
 def test_aggregated_roles_can_be_left_out() -> None:
     names = [each["metadata"]["name"] for each in rendered({"aggregatedRoles": False}) if each["kind"] == "ClusterRole"]
-    assert names == ["kt-kafkatrigger"]
+    assert names == ["kt-kafkatrigger", "kt-kafkatrigger-transformations"]
 
 
 def test_some_namespaces_need_no_right_in_all() -> None:

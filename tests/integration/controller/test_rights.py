@@ -10,12 +10,20 @@ import pytest
 from kafkatrigger.api.pod_status import STOPPED_ON_FAILURE, PodStatus
 from kafkatrigger.api.stop import StopPoint
 from tests.cluster.control_plane import ControlPlane
-from tests.integration.conftest import CRD
+from tests.integration.conftest import define
 from tests.integration.controller.operator_process import running_operator
 from tests.integration.controller.speaking_pod import pod_that_says
 from tests.integration.controller.world import PATIENCE, World
 from tests.support.chart import NAMESPACE, only, rendered
-from tests.support.kubernetes import CONFIG_MAPS, Api, Body, read_yaml
+from tests.support.kubernetes import (
+    CONFIG_MAPS,
+    ROLE_BINDINGS,
+    SERVICE_ACCOUNTS,
+    TRANSFORMATIONS,
+    Api,
+    Body,
+    RefusedError,
+)
 from tests.support.waiting import until
 
 POLICY = {
@@ -26,12 +34,17 @@ POLICY = {
 }
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:kt-kafkatrigger"
 
+RBAC = "rbac.authorization.k8s.io"
+READER = "kt-kafkatrigger-transformations"
+
 # Applying is called a patch in the log even where it creates, and needs both rights. An event that happens again is
 # patched only after a minute of quiet: see test_events.
 UNSEEN = {
     ("", "configmaps", "create"),
     ("apps", "deployments", "create"),
     ("policy", "poddisruptionbudgets", "create"),
+    ("", "serviceaccounts", "create"),
+    (RBAC, "rolebindings", "create"),
     ("", "events", "patch"),
 }
 
@@ -50,21 +63,37 @@ def audited(tmp_path: Path) -> Iterator[tuple[ControlPlane, Path]]:
 def test_rights(audited: tuple[ControlPlane, Path], tmp_path: Path, namespaces: list[str]) -> None:
     control_plane, log = audited
     api = Api(control_plane.kubeconfig)
-    (definition,) = read_yaml(CRD)
-    api.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition)
+    define(api)
     worlds = [World(api, api.make_namespace(name)) for name in ("plant-7", "plant-8")]
     rules = _grant(api, namespaces)
     kubeconfig = control_plane.kubeconfig_of(ACCOUNT)
-    with running_operator(kubeconfig, tmp_path, watchNamespaces=namespaces) as operator:
+    with running_operator(kubeconfig, tmp_path, watchNamespaces=namespaces, transformationReader=READER) as operator:
         for world in worlds:
             _exercise(world)
+            _pods_read_transformations_and_nothing_else(world, control_plane)
         assert "orbidden" not in operator.log, operator.log
     calls = [each for each in map(json.loads, log.read_text().splitlines()) if each["user"]["username"] == ACCOUNT]
     assert [each for each in calls if each["responseStatus"]["code"] == 403] == []
     made = {_right(each) for each in calls if "objectRef" in each and "resource" in each["objectRef"]}
     granted = {right for rule in rules for right in _rights(rule)}
-    assert granted - made == UNSEEN
+    # To bind is a right that is asked for while a binding is made, and is no call.
+    assert granted - made == UNSEEN | {(RBAC, "roles" if namespaces else "clusterroles", "bind")}
     assert made <= granted
+
+
+def test_no_other_role_can_be_bound(control_plane: ControlPlane, api: Api, namespace: str) -> None:
+    _grant(api, [])
+    operator = Api(control_plane.kubeconfig_of(ACCOUNT))
+
+    def bind(role: str) -> Body:
+        named = {"apiGroup": RBAC, "kind": "ClusterRole", "name": role}
+        subjects = [{"kind": "ServiceAccount", "name": "default", "namespace": namespace}]
+        body = {"metadata": {"name": role}, "roleRef": named, "subjects": subjects}
+        return operator.call("POST", ROLE_BINDINGS.format(namespace), body)
+
+    bind(READER)
+    with pytest.raises(RefusedError, match="attempting to grant RBAC permissions not currently held"):
+        bind("view")
 
 
 def _exercise(world: World) -> None:
@@ -74,6 +103,7 @@ def _exercise(world: World) -> None:
     world.wait_event("Warning", "BrokersUnreachable")
     _stop(world)
     _leftovers(world)
+    _transformation(world)
     _finalizer(world)
     world.apply(suspend=True)
     world.wait_condition("Ready", "False", "Suspended")
@@ -93,6 +123,39 @@ def _stop(world: World) -> None:
             return annotations.get("kafkatrigger.dev/stopped") == stopped
 
         until(is_told, PATIENCE, "the annotation of the pod")
+
+
+def _transformation(world: World) -> None:
+    """An account that is bound to the role."""
+    world.put_transformation()
+    world.apply("ref", transformation={"ref": {"name": "rul-1-0-0"}})
+    account = world.child(SERVICE_ACCOUNTS, "ref")["metadata"]["name"]
+    until(
+        lambda: any(_binds(each, account) for each in world.api.items(world.path(ROLE_BINDINGS))), PATIENCE, "a binding"
+    )
+
+
+def _binds(binding: Body, account: str) -> bool:
+    return bool(binding["roleRef"]["name"] == READER and binding["subjects"][0]["name"] == account)
+
+
+def _pods_read_transformations_and_nothing_else(world: World, control_plane: ControlPlane) -> None:
+    account = f"system:serviceaccount:{world.namespace}:ref-consumer"
+    pod = Api(control_plane.kubeconfig_of(account))
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview"}
+    asked = pod.call(
+        "POST",
+        "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
+        {**review, "spec": {"namespace": world.namespace}},
+    )
+    # Anybody may ask what they may do.
+    rules = [each for each in asked["status"]["resourceRules"] if not each["apiGroups"][0].startswith("auth")]
+    assert {right for rule in rules for right in _rights(rule)} == {
+        ("kafkatrigger.dev", "transformations", verb) for verb in ("get", "list", "watch")
+    }
+    assert [each["metadata"]["name"] for each in pod.items(world.path(TRANSFORMATIONS))] == ["rul-1-0-0"]
+    with pytest.raises(RefusedError, match="cannot list resource"):
+        pod.items(TRANSFORMATIONS.format("default"))
 
 
 def _finalizer(world: World) -> None:
@@ -115,6 +178,8 @@ def _leftovers(world: World) -> None:
             "spec": {"replicas": 0, "selector": selector, "template": template}
         },
         "/apis/policy/v1/namespaces/{}/poddisruptionbudgets": {"spec": {"selector": selector}},
+        SERVICE_ACCOUNTS: {},
+        ROLE_BINDINGS: {"roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "view"}},
     }
     for collection, spec in specs.items():
         world.api.call("POST", world.path(collection), {"metadata": metadata, **spec})
@@ -130,13 +195,13 @@ def _grant(api: Api, namespaces: list[str]) -> list[Body]:
     role = [
         each
         for each in manifests
-        if each["kind"] in ("Role", "ClusterRole") and each["metadata"]["name"] == "kt-kafkatrigger"
+        if each["kind"] in ("Role", "ClusterRole") and each["metadata"]["name"] in ("kt-kafkatrigger", READER)
     ]
     for each in [*role, *(each for each in manifests if each["kind"].endswith("RoleBinding"))]:
         place = f"namespaces/{each['metadata']['namespace']}/" if "namespace" in each["metadata"] else ""
         collection = f"/apis/rbac.authorization.k8s.io/v1/{place}{each['kind'].lower()}s"
         api.call("POST", collection, each)
-    rules: list[Body] = role[0]["rules"]
+    rules: list[Body] = next(each["rules"] for each in role if each["metadata"]["name"] == "kt-kafkatrigger")
     return rules
 
 

@@ -4,7 +4,17 @@ import copy
 import time
 from typing import Any
 
-from tests.support.kubernetes import BUDGETS, CONFIG_MAPS, DEPLOYMENTS, EVENTS, PODS, TRIGGERS, Api, Body
+from tests.support.kubernetes import (
+    BUDGETS,
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    EVENTS,
+    PODS,
+    TRANSFORMATIONS,
+    TRIGGERS,
+    Api,
+    Body,
+)
 from tests.support.waiting import until
 
 PATIENCE = 20.0
@@ -37,6 +47,20 @@ class World:
             "spec": whole,
         }
         return self.api.apply(self.path(TRIGGERS, name), manifest)
+
+    def put_transformation(self, name: str = "rul-1-0-0", **spec: Any) -> Body:
+        """Applies a component of this name, whose code never runs here."""
+        whole = {
+            "id": "3c1d7f0e-58a4-4c67-9f0b-2f8f6f3a9b11",
+            "revisionGroupId": "a7e0c1de-6d0c-4f0e-8a53-70a1f2a4f7c2",
+            "name": name,
+            "versionTag": "1.0.0",
+            "state": "Released",
+            "component": {"code": "def main(): ..."},
+            **spec,
+        }
+        manifest = {"apiVersion": "kafkatrigger.dev/v1alpha1", "kind": "Transformation", "metadata": {"name": name}}
+        return self.api.apply(self.path(TRANSFORMATIONS, name), {**manifest, "spec": whole})
 
     def trigger(self, name: str = "rul") -> Body:
         return self.api.call("GET", self.path(TRIGGERS, name))

@@ -97,6 +97,57 @@ RULES = [
     ("spec.tracing.endpoint", "http://c/v1/traces", "http://[fd00::1]:4318/", "tracing.endpoint is the receiver's address without /v1/traces"),
 ]  # fmt: skip
 
+
+def wired(**wiring: Any) -> Body:
+    """A transformation with this wiring."""
+    return {"ref": {"name": "rul-1-0-0"}, "wiring": wiring, "adapters": [{"name": "db", "type": "sql"}]}
+
+
+def input_of(**how: Any) -> Body:
+    return wired(inputs=[{"name": "a", **how}])
+
+
+def output_to(**where: Any) -> Body:
+    return wired(outputs=[{"name": "a", **where}])
+
+
+REQUEST: Body = {"request": {"schema": "Execute"}}
+FUNCTION: Body = TRIGGER["spec"]["transformation"]
+ONE_WAY = "an input has exactly one of from, value, useDefault and adapter"
+LOST_WORDS = "refId, refIdType, refKey, type and filters are for an adapter"
+OUTPUT_IS_SOURCE = "an output's topic is also a source topic"
+
+TRANSFORMATION_RULES = [
+    *[
+        ("spec.transformation", wrong, right, "transformation needs exactly one of function, ref and request")
+        for wrong, right in (({}, FUNCTION), ({**FUNCTION, **REQUEST}, REQUEST), ({**REQUEST, "ref": {"name": "a"}}, {"ref": {"name": "a.b-c"}}))
+    ],
+    ("spec.transformation", {**FUNCTION, "wiring": {}}, wired(), "transformation.wiring is for transformation.ref"),
+    ("spec.transformation", {**REQUEST, "wiring": {}}, REQUEST, "transformation.wiring is for transformation.ref"),
+    ("spec.transformation", {**FUNCTION, "adapters": []}, {**REQUEST, "adapters": [{"name": "db", "type": "sql", "secret": {"name": "s"}, "options": {"a": [1]}}]},
+     "transformation.adapters are for transformation.ref and transformation.request"),
+    *[
+        ("spec.transformation", {**REQUEST, "adapters": [{"name": name, "type": "sql"}]}, {**REQUEST, "adapters": []}, "kafka and direct_provisioning are always there")
+        for name in ("kafka", "direct_provisioning")
+    ],
+    ("spec.transformation", input_of(**{"from": "value.a", "adapter": "db"}), input_of(**{"from": "value.a"}), ONE_WAY),
+    ("spec.transformation", input_of(useDefault=True, adapter="db"), input_of(useDefault=True), ONE_WAY),
+    ("spec.transformation", input_of(**{"from": "key", "useDefault": True}), input_of(value=None), ONE_WAY),
+    ("spec.transformation", input_of(value=1, refId="a"), input_of(adapter="db", refId="a", refIdType="SOURCE", type="metadata(int)"), LOST_WORDS),
+    ("spec.transformation", output_to(topic="a", adapter="db"), output_to(topic="a"), "an output goes to a topic or to an adapter"),
+    ("spec.transformation", output_to(adapter="kafka"), output_to(adapter="db", filters={"a": "b"}), "an output goes to Kafka by its field topic"),
+    ("spec.transformation", output_to(topic="a", refId="a"), output_to(), LOST_WORDS),
+    ("spec.transformation", output_to(topic=".."), output_to(topic="..."), "Kafka allows no topic named . or .."),
+    ("spec.transformation", output_to(topic="machine-data"), output_to(topic="other"), OUTPUT_IS_SOURCE),
+    ("spec.transformation", {"request": {"schema": "Execute", "topics": ["machine-data"]}}, {"request": {"schema": "Execute", "topics": ["other"]}}, OUTPUT_IS_SOURCE),
+    ("spec", {**TRIGGER["spec"], "transformation": REQUEST, "source": {"topics": ["a"], "filter": "true"}},
+     {**TRIGGER["spec"], "transformation": REQUEST, "source": {"topics": ["a"]}}, "source.filter is not for requests"),
+    ("spec", {**TRIGGER["spec"], "transformation": REQUEST, "source": {"topics": ["a"], "format": {"value": "Bytes"}}},
+     {**TRIGGER["spec"], "transformation": REQUEST, "source": {"topics": ["a"], "format": {"value": "JSON", "key": "Bytes"}}}, "source.format.value is JSON where messages are requests"),
+    ("spec.response", {"topic": "a", "maxBytes": "999"}, {"topic": "a", "maxBytes": "1k"}, "response.maxBytes lies between 1k and 1G"),
+    ("spec.response", {"topic": "a", "maxBytes": "1Gi"}, {"topic": "a", "maxBytes": "1G"}, "response.maxBytes lies between 1k and 1G"),
+]  # fmt: skip
+
 GROUP = "source.groupId cannot change, nor be set or unset"
 NONCE = "replay changed and replay.nonce did not"
 
@@ -108,6 +159,15 @@ SCHEMA = [
     ("spec.source.topics", ["no spaces"], "should match"),
     ("spec.kafka.bootstrapServers", ["kafka"], "should match"),
     ("spec.transformation.function", "module.function", "should match"),
+    ("spec.transformation", input_of(), "must validate one and only one schema"),
+    ("spec.transformation", input_of(**{"value": 1, "from": "key"}), "must validate one and only one schema"),
+    ("spec.transformation", input_of(useDefault=False), "supported values"),
+    ("spec.transformation", wired(inputs=[{"name": "a", "value": 1}] * 2), "duplicate"),
+    ("spec.transformation", wired(outputs=[{"name": "a"}] * 2), "duplicate"),
+    ("spec.transformation", {**REQUEST, "adapters": [{"name": "a", "type": "sql"}] * 2}, "duplicate"),
+    ("spec.transformation", {"request": {}}, "Required value"),
+    ("spec.transformation.ref", {"name": "A"}, "should match"),
+    ("spec.transformation.ref", {"name": "a", "namespace": "b"}, "field not declared in schema"),
     ("spec.delivery.ordering", "None", "supported values"),
     ("spec.delivery.timeout", "30 seconds", "should match"),
     ("spec.delivery.maxBufferedBytes", "64MB", "should match"),
@@ -143,7 +203,7 @@ def apply(api: Api, trigger: Body, *, dry: bool = True) -> Body:
     return api.apply(f"{path}?dryRun=All" if dry else path, trigger)
 
 
-@pytest.mark.parametrize(("path", "wrong", "right", "sentence"), RULES)
+@pytest.mark.parametrize(("path", "wrong", "right", "sentence"), [*RULES, *TRANSFORMATION_RULES])
 def test_rule(api: Api, path: str, wrong: Any, right: Any, sentence: str) -> None:
     with pytest.raises(RefusedError) as refusal:
         apply(api, with_value(path, wrong))
@@ -171,6 +231,14 @@ def test_group_id_is_immutable(api: Api, namespace: str, before: str | None, aft
         apply(api, trigger(after), dry=False)
 
 
+@pytest.mark.parametrize("constant", [1, 1.5, "a", True, None, [1, {"a": None}], {"a": {"b": []}}, {}])
+def test_constants_are_kept_as_they_are(api: Api, namespace: str, constant: Any) -> None:
+    trigger = with_value("spec.transformation", input_of(value=constant))
+    trigger["metadata"]["namespace"] = namespace
+    stored = apply(api, trigger, dry=False)
+    assert stored["spec"]["transformation"]["wiring"]["inputs"] == [{"name": "a", "value": constant}]
+
+
 @pytest.mark.parametrize("after", [{"from": "latest"}, {"from": "earliest", "partitions": {"machine-data": {"0": 1}}}])
 def test_a_changed_replay_needs_another_nonce(api: Api, namespace: str, after: Body) -> None:
     def trigger(**replay: Any) -> Body:
@@ -186,7 +254,7 @@ def test_a_changed_replay_needs_another_nonce(api: Api, namespace: str, after: B
 
 
 def test_every_rule_has_a_case() -> None:
-    sentences = [case[3] for case in RULES] + [GROUP, NONCE]
+    sentences = [case[3] for case in [*RULES, *TRANSFORMATION_RULES]] + [GROUP, NONCE]
     for message in _messages(definition()):
         assert any(message.startswith(sentence) or sentence in message for sentence in sentences), message
 

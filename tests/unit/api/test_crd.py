@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
-from kafkatrigger.api.crd import as_template, as_values_schema, as_yaml, definition
+from kafkatrigger.api.crd import DEFINITIONS, as_template, as_values_schema, as_yaml, definition
 from kafkatrigger.api.resources import KafkaTriggerSpec
 
 ROOT = Path(__file__).parents[3]
@@ -14,12 +15,18 @@ CHART = ROOT / "charts" / "kafkatrigger"
 MEND = "run `make generate`"
 
 
-def test_the_committed_definition_is_fresh() -> None:
-    assert (ROOT / "crds" / "kafkatriggers.yaml").read_text() == as_yaml(), MEND
+every_kind = pytest.mark.parametrize("plural", DEFINITIONS)
 
 
-def test_the_charts_definition_is_fresh() -> None:
-    assert (CHART / "templates" / "crd.yaml").read_text() == as_template(), MEND
+@every_kind
+def test_the_committed_definitions_are_fresh(plural: str) -> None:
+    assert (ROOT / "crds" / f"{plural}.yaml").read_text() == as_yaml(DEFINITIONS[plural]()), MEND
+
+
+@every_kind
+def test_the_charts_definitions_are_fresh(plural: str) -> None:
+    template = CHART / "templates" / f"crd-{plural}.yaml"
+    assert template.read_text() == as_template(DEFINITIONS[plural]()), MEND
 
 
 def test_the_charts_values_schema_is_fresh() -> None:
@@ -27,19 +34,22 @@ def test_the_charts_values_schema_is_fresh() -> None:
     assert text == as_values_schema(text), MEND
 
 
-def test_the_template_holds_nothing_that_helm_would_evaluate() -> None:
-    lines = [line for line in as_template().splitlines() if "{{" in line]
+@every_kind
+def test_the_templates_hold_nothing_that_helm_would_evaluate(plural: str) -> None:
+    lines = [line for line in as_template(DEFINITIONS[plural]()).splitlines() if "{{" in line]
     assert lines == ["{{- if .Values.crds.install }}", "{{- end }}"]
 
 
-def test_yaml_says_what_the_models_say() -> None:
-    assert yaml.safe_load(as_yaml()) == definition()
+@every_kind
+def test_yaml_says_what_the_models_say(plural: str) -> None:
+    assert yaml.safe_load(as_yaml(DEFINITIONS[plural]())) == DEFINITIONS[plural]()
 
 
-def test_every_field_is_described() -> None:
-    schema = definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    assert list(_undescribed(schema["properties"]["spec"], "spec")) == []
-    assert list(_undescribed(schema["properties"]["status"], "status")) == []
+@every_kind
+def test_every_field_is_described(plural: str) -> None:
+    properties = DEFINITIONS[plural]()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+    parts = [part for part in ("spec", "status") if part in properties]
+    assert [at for part in parts for at in _undescribed(properties[part], part)] == []
 
 
 def test_strings_lists_and_maps_of_the_spec_are_bounded() -> None:

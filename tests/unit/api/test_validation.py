@@ -106,7 +106,11 @@ def test_group_prefix() -> None:
         ({**SPEC, "source": {"topicPattern": "t("}}, "source.topicPattern is no pattern for names of topics"),
         (
             {**SPEC, "source": {"topicPattern": ".*"}},
-            "spec.source.topicPattern: it matches the trigger's own response topic",
+            "spec.source.topicPattern: it matches the trigger's own dead-letter topic plant-7.rul.dlq",
+        ),
+        (
+            {**SPEC, "source": {"topicPattern": ".*s"}, "response": {"topic": "results"}},
+            "spec.source.topicPattern: it matches the trigger's own response topic results",
         ),
         (
             {**SPEC, "source": {"topicPattern": ".*dlq"}},

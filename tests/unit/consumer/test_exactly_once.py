@@ -13,11 +13,11 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from kafkatrigger.api.frames import Record
 from kafkatrigger.consumer import exactly_once, transaction
 from kafkatrigger.consumer.commits import Positions
-from kafkatrigger.consumer.exactly_once import ExactlyOnce
+from kafkatrigger.consumer.exactly_once import ExactlyOnce, _apart
 from kafkatrigger.consumer.limits import Limits
 from kafkatrigger.consumer.offsets import Origin, decode_metadata, position, start
 from kafkatrigger.consumer.outbox import Callbacks, Connections
-from kafkatrigger.consumer.output import Output, Plain
+from kafkatrigger.consumer.output import Output, Plain, tie
 from kafkatrigger.consumer.partition import Partition
 from kafkatrigger.consumer.sizes import sizes
 from kafkatrigger.consumer.transaction import FencedError, State
@@ -440,3 +440,15 @@ def test_results_outside_wait_for_what_is_written_in_parts(world: World) -> None
     world.outbox._groups.extend([each] for each in parts)
     world.settle()
     assert world.broker.published == [b"0:%d" % offset for offset in range(6)]
+
+
+def test_topics_to_which_a_message_goes_together_are_not_told_apart() -> None:
+    def outputs(offset: int, *topics: str) -> list[Output]:
+        source: Record = (0, offset, 0, 1, b"k", b"v", None)
+        of = Partition("t", 0, 0, Origin(""), start(0))
+        found = [Output(of, source, topic, b"v", b"k", [], "") for topic in topics]
+        tie(found)
+        return found
+
+    letter, first, second, third = outputs(0, "dlq"), outputs(1, "a", "b"), outputs(2, "b"), outputs(3, "b", "c")
+    assert _apart([*letter, *first, *second, *third]) == [letter, [*first, *second, *third]]

@@ -49,7 +49,7 @@ class FakeMessage:
 
 
 class FakeProducer:
-    """What is flushed together is one batch, and an error of one record is an error of all."""
+    """What is flushed together to a topic is one batch, and an error of one record is an error of all."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self._on_delivery = settings["on_delivery"]
@@ -78,10 +78,11 @@ class FakeProducer:
         if self.hangs:
             return len(self._batch)
         batch, self._batch = self._batch, []
-        errors = [code for message, _ in batch if (code := self.verdict(message.topic(), message.value()))]
+        verdicts = [(message.topic(), self.verdict(message.topic(), message.value())) for message, _ in batch]
+        errors = {topic: code for topic, code in verdicts if code}
         for message, more in batch:
-            if errors:
-                more.get("on_delivery", self._on_delivery)(KafkaError(errors[0]), message)
+            if message.topic() in errors:
+                more.get("on_delivery", self._on_delivery)(KafkaError(errors[message.topic()]), message)
             else:
                 self.written.append((message.topic(), message.value(), message.key()))
                 self.headers.append(more.get("headers"))
@@ -523,3 +524,66 @@ def test_nothing_is_written_before_somebody_has_said_how_much_a_topic_takes(monk
     answer.set_result({"max.message.bytes": ConfigEntry("max.message.bytes", "1000")})
     world.settle()
     assert world.values == [b"a", b"source"]
+
+
+def answer(world: World, offset: int, *topics: str, size: int = 1) -> None:
+    """Answers one message with a record to each of the topics."""
+    source = record(offset, b"k")
+    outcomes = [""] * (len(topics) - 1) + ["succeeded"]
+    world.outbox.write(
+        *[
+            Output(PARTITION, source, topic, b"%d" % offset * size, b"k", [], outcome)
+            for topic, outcome in zip(topics, outcomes, strict=True)
+        ]
+    )
+
+
+def test_what_answers_a_message_waits_together_for_any_of_its_topics(world: World) -> None:
+    world.producer.verdict = lambda topic, _: KafkaError.NOT_ENOUGH_REPLICAS if topic == "side" else None
+    answer(world, 0, "side")
+    world.settle()
+    assert set(world.outbox.problems) == {"side"}
+    answer(world, 1, "out", "side")
+    answer(world, 2, "out")
+    world.flush()
+    assert (world.values, set(world.open)) == ([b"2"], {0, 1})
+    world.producer.verdict = lambda *_: None
+    world.recover()
+    world.settle()
+    written = [(topic, value) for topic, value, _ in world.producer.written]
+    assert written == [("out", b"2"), ("out", b"1"), ("side", b"1")]
+    assert (world.open, world.outbox.bytes, world.outbox.acknowledged) == ([], 0, Counter(succeeded=3))
+
+
+def test_a_topic_is_probed_by_what_goes_to_it(world: World) -> None:
+    world.producer.verdict = lambda topic, _: KafkaError.NOT_ENOUGH_REPLICAS if topic == "side" else None
+    answer(world, 0, "out", "side")
+    world.settle()
+    world.until(lambda: world.probes)
+    assert world.probes[0][0].topic == "side"
+
+
+def test_of_two_topics_that_refuse_each_says_so_in_its_turn(world: World) -> None:
+    world.producer.verdict = lambda *_: KafkaError.NOT_ENOUGH_REPLICAS
+    answer(world, 0, "out", "side")
+    world.settle()
+    assert set(world.outbox.problems) == {"out", "side"}
+    world.producer.verdict = lambda *_: None
+    world.recover()
+    assert set(world.outbox.problems) == {"side"}
+    world.recover()
+    world.settle()
+    assert (world.outbox.problems, world.open, world.outbox.acknowledged["succeeded"]) == ({}, [], 1)
+
+
+def test_a_record_too_large_for_its_topic_keeps_the_others_of_its_message_from_being_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(at_least_once, "Producer", FakeProducer)
+    world = World(limit=1000)
+    world.until(lambda: world.outbox._limits._known)
+    answer(world, 1, "side", "out", size=2000)
+    world.settle()
+    assert [(topic, value) for topic, value, _ in world.producer.written] == [("dlq", b"source")]
+    assert [each.topic for each in world.refused] == ["out"]
+    assert (world.open, world.outbox.bytes) == ([], 0)

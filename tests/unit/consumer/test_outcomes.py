@@ -1,15 +1,19 @@
 """What becomes of answers while a dead letter is on its way."""
 
+import json
 import logging
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError
 from msgspec.structs import replace
 
-from kafkatrigger.api.consumer_config import TopicSettings
-from kafkatrigger.api.frames import Batch, Failed, Headers, NotRun, Outcome, Record, Results, WorkerExited
+from kafkatrigger.api.consumer_config import ConsumerConfig, TopicSettings
+from kafkatrigger.api.frames import Batch, Failed, Headers, NotRun, Outcome, Outputs, Record, Results, WorkerExited
+from kafkatrigger.api.frames import Output as Answer
+from kafkatrigger.api.transforming import Transforming
 from kafkatrigger.consumer.blame import Blame
 from kafkatrigger.consumer.breaker import Breaker
 from kafkatrigger.consumer.chunk import Chunk
@@ -27,7 +31,7 @@ CONFIG = replace(
     config(random.Random(0)),
     on_failure="DeadLetter",
     ordering="Key",
-    response=TopicSettings("responses", create=True),
+    response=TopicSettings("responses", create=True, max_bytes=1_000_000),
     response_headers="None",
 )
 FAILED = Failed("FunctionFailed", "ValueError", "boom", True)
@@ -40,8 +44,8 @@ class Outbox:
         self.acknowledged: Counter[str] = Counter()
         self.written: list[Output] = []
 
-    def write(self, output: Output) -> None:
-        self.written.append(output)
+    def write(self, *outputs: Output) -> None:
+        self.written += outputs
 
     def respond(self, plain: Plain) -> None:
         self.written += plain.outputs()
@@ -67,14 +71,14 @@ class Spans:
 
 
 class World:
-    def __init__(self, ratio: float | None = None) -> None:
+    def __init__(self, ratio: float | None = None, config: ConsumerConfig = CONFIG) -> None:
         tracing = None if ratio is None else Tracing(ratio, "group", Spans())
         self.partition = Partition("t", 0, 100, Origin("Committed"), start(0))
         self.lanes = Lanes(10_000, 1_000)
         self.dispatcher = Dispatcher("Key", 100, self.lanes, tracing)
         self.outbox = Outbox()
-        self.outcomes = Outcomes(CONFIG, self.dispatcher, self.lanes, Breaker(None), lambda _: self.outbox, tracing)  # type: ignore[arg-type,return-value]
-        self.blame = Blame(CONFIG.retry, self.dispatcher, self.lanes, self.outcomes.lane, self.outcomes.died)
+        self.outcomes = Outcomes(config, self.dispatcher, self.lanes, Breaker(None), lambda _: self.outbox, tracing)  # type: ignore[arg-type,return-value]
+        self.blame = Blame(self.outcomes.is_final, self.dispatcher, self.lanes, self.outcomes.lane, self.outcomes.died)
         self.dispatcher.resize(1)
         self.dispatcher.attach(0)
 
@@ -237,3 +241,103 @@ def test_a_message_that_is_read_with_headers_is_answered_with_its_attempt() -> N
     assert [output.headers for output in world.outbox.written] == [[("traceparent", told[0])], []]
     assert told[1] is None
     assert world.outbox.written[0].source[6] is own, "what is written of it besides has it as it was"
+
+
+REQUESTS = replace(CONFIG, transforming=Transforming(mode="Execute"), output_topics=[TopicSettings("side", True, 1000)])
+RETRIABLE = Failed("FunctionFailed", "Retriable", "later", False)
+TOO_LARGE = KafkaError(KafkaError.MSG_SIZE_TOO_LARGE, "2000 bytes, and max.message.bytes of the topic is 1000")
+
+
+def error_of(output: Output) -> dict[str, Any]:
+    error: dict[str, Any] = json.loads(output.value or b"")["error"]
+    return error
+
+
+def test_a_request_that_fails_is_answered_under_its_key() -> None:
+    world = World(config=REQUESTS)
+    world.read(1, 2)
+    (batch,) = world.sent()
+    world.answer(batch, FAILED, b"2")
+    assert world.outbox.offsets == [1, 2], "its lane waits for nothing"
+    (failure, _) = world.outbox.written
+    assert (failure.topic, failure.key, failure.outcome) == ("responses", b"k", "succeeded")
+    assert (error_of(failure)["type"], error_of(failure)["message"]) == ("ValueError", "boom")
+    assert len(world.lanes) == 0
+
+
+def test_only_what_says_so_of_a_request_is_tried_again() -> None:
+    world = World(config=REQUESTS)
+    world.read(1, 2, key=None)
+    (batch,) = world.sent()
+    world.answer(batch, Failed("Timeout", "TimeoutError", "too long", False), RETRIABLE)
+    assert world.outbox.offsets == [1]
+    assert error_of(world.outbox.written[0])["type"] == "Timeout"
+    assert world.failures == [(1, "Timeout", True), (2, "FunctionFailed", False)]
+
+
+@pytest.mark.parametrize("reason", ["WorkerCrashed", "OutOfMemory", "Timeout"])
+def test_a_request_with_which_its_worker_ended_is_answered(reason: Any) -> None:
+    world = World(config=REQUESTS)
+    world.read(1)
+    (batch,) = world.sent()
+    world.blame.worker_gone(0, WorkerExited(0, reason, "why", [(batch.id, 0)]))
+    assert [error_of(each)["type"] for each in world.outbox.written] == [reason]
+    assert len(world.lanes) == 0
+
+
+def test_a_response_that_is_too_large_for_its_topic_becomes_a_failure_and_at_last_a_dead_letter() -> None:
+    world = World(config=REQUESTS)
+    world.read(1)
+    (batch,) = world.sent()
+    world.answer(batch, b"x" * 1900)
+    failure = world.outcomes.refused(world.outbox.written[0], TOO_LARGE)
+    assert failure is not None
+    assert (failure.topic, error_of(failure)["type"]) == ("responses", "ResponseTooLarge")
+    assert all(number in error_of(failure)["message"] for number in ("1900", "2000", "1000"))
+    letter = world.outcomes.refused(failure, TOO_LARGE)
+    assert letter is not None
+    assert (letter.topic, letter.outcome) == (CONFIG.dead_letter.topic, "dead_lettered")
+
+
+def test_a_failure_that_is_refused_is_given_up_as_the_trigger_says() -> None:
+    world = World(config=replace(REQUESTS, on_failure="Skip"))
+    world.read(1)
+    (batch,) = world.sent()
+    world.answer(batch, b"x" * 1900)
+    failure = world.outcomes.refused(world.outbox.written[0], TOO_LARGE)
+    assert failure is not None
+    assert world.outcomes.refused(failure, TOO_LARGE) is None
+    assert (len(world.outbox.written), world.outbox.acknowledged["skipped"]) == (1, 1)
+
+
+def test_outputs_go_to_the_topics_that_the_trigger_names() -> None:
+    world = World(config=replace(CONFIG, output_topics=REQUESTS.output_topics))
+    world.read(1)
+    (batch,) = world.sent()
+    world.answer(batch, Outputs([Answer(b"a"), Answer(b"b", topic="side")]))
+    written = [(each.topic, each.value, each.key, each.outcome) for each in world.outbox.written]
+    assert written == [("responses", b"a", b"k", ""), ("side", b"b", b"k", "succeeded")]
+
+
+@pytest.mark.parametrize("config", [replace(REQUESTS, transforming=None), REQUESTS], ids=["message", "request"])
+def test_a_message_with_an_output_to_another_topic_has_failed(config: ConsumerConfig) -> None:
+    world = World(config=config)
+    world.read(1, 2)
+    (batch,) = world.sent()
+    world.answer(batch, Outputs([Answer(b"a"), Answer(b"b", topic="responses")]), b"2")
+    (failure, *later) = world.outbox.written
+    assert failure.topic == ("responses" if config.is_request else CONFIG.dead_letter.topic)
+    assert len(later) == config.is_request, "a dead letter is waited for"
+    world.outcomes.settled(failure) if not config.is_request else None
+    assert world.outbox.offsets == [1, 2]
+    ((offset, reason, final),) = world.failures
+    assert (offset, reason, final) == (1, "InvalidResult", True)
+
+
+def test_without_a_topic_for_responses_only_outputs_to_others_are_written() -> None:
+    world = World(config=replace(CONFIG, response=None, output_topics=REQUESTS.output_topics))
+    world.read(1, 2)
+    (batch,) = world.sent()
+    world.answer(batch, Outputs([Answer(b"b", topic="side"), Answer(b"a")]), b"2")
+    assert [(each.topic, each.outcome) for each in world.outbox.written] == [("side", "succeeded")]
+    assert world.outbox.acknowledged["succeeded"] == 1

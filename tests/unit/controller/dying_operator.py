@@ -223,7 +223,7 @@ class Operator:
     def __init__(self, world: World) -> None:
         self._world, self._cache, self._errands = world, Cache(), _Monitor(world)
         silent: Any = _Silent()
-        monitors: Any = Monitors(silent, silent, silent, self._errands, silent)  # type: ignore[arg-type]
+        monitors: Any = Monitors(silent, silent, silent, self._errands, silent, silent)  # type: ignore[arg-type]
         cluster: Any = _Cluster(world)
         witnesses = Witnesses(silent, silent, silent)
         checkpointer = _Unhurried(self._cache, cluster, witnesses, _nobody)

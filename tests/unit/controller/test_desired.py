@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from kafkatrigger.api import logs
+from kafkatrigger.api.adapters import SECRETS_PATH
 from kafkatrigger.api.checkpoint import CHECKPOINT_PATH, CHUNKS
-from kafkatrigger.api.consumer_config import CONTROL_SOCKET
+from kafkatrigger.api.consumer_config import CONTROL_SOCKET, CREDENTIALS_PATH
 from kafkatrigger.api.stop import REVISION_VARIABLE, STOPPED_PATH
 from kafkatrigger.controller.desired import Manifest, manifests
 from kafkatrigger.controller.names import REVISION, STOPPED, TEMPLATE_HASH, TIMESTAMPS
@@ -51,6 +52,25 @@ FULL: dict[str, Any] = {
     "tracing": {"endpoint": "http://otel-collector.observability:4318/", "samplingRatio": 0.5},
 }
 
+STREAM: dict[str, Any] = {
+    "transformation": {
+        "ref": {"name": "rul-1-0-0", "versionTag": "1.0.0"},
+        "wiring": {
+            "inputs": [{"name": "series", "from": "value.series"}, {"name": "limit", "value": 1.3}],
+            "outputs": [{"name": "forecast", "topic": "rul-forecasts"}, {"name": "stored", "adapter": "plant-db"}],
+        },
+        "adapters": [
+            {"name": "files", "type": "local_file", "options": {"folder": "/data"}},
+            {"name": "plant-db", "type": "sql", "secret": {"name": "plant-7-db"}},
+        ],
+    }
+}
+REQUESTS: dict[str, Any] = {
+    "transformation": {"request": {"schema": "Execute"}},
+    "response": {"topic": "results", "maxBytes": "20Mi"},
+    "podTemplate": {"serviceAccountName": "theirs"},
+}
+
 GIVEN = settings(
     imagePullSecrets=["shared", "mine"],
     proxy={"httpProxy": "http://proxy:3128", "httpsProxy": "http://proxy:3128", "noProxy": ".svc"},
@@ -61,9 +81,11 @@ def made(spec: dict[str, Any], *, hold: bool = False, stuck: bool = False, given
     return manifests(trigger(), accepted(spec, given), given, hold=hold, membership="{}", is_stuck=stuck)
 
 
-@pytest.mark.parametrize(("name", "spec"), [("minimal", {}), ("full", FULL)])
+@pytest.mark.parametrize(
+    ("name", "spec"), [("minimal", {}), ("full", FULL), ("stream", STREAM), ("requests", REQUESTS)]
+)
 def test_golden(name: str, spec: dict[str, Any]) -> None:
-    given = settings() if name == "minimal" else GIVEN
+    given = GIVEN if name == "full" else settings()
     text = yaml.safe_dump_all(made(spec, given=given), sort_keys=False, width=130)
     file = GOLDEN / f"{name}.yaml"
     if os.environ.get("UPDATE_GOLDEN"):
@@ -71,8 +93,13 @@ def test_golden(name: str, spec: dict[str, Any]) -> None:
     assert list(yaml.safe_load_all(text)) == list(yaml.safe_load_all(file.read_text()))
 
 
+def by_kind(spec: dict[str, Any], kind: str, **options: Any) -> Manifest:
+    (found,) = [each for each in made(spec, **options) if each["kind"] == kind]
+    return found
+
+
 def deployment(spec: dict[str, Any], **options: Any) -> Manifest:
-    return made(spec, **options)[1]
+    return by_kind(spec, "Deployment", **options)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +147,7 @@ def annotations_of(spec: dict[str, Any], **options: Any) -> dict[str, str]:
     "spec",
     [
         {"transformation": {"function": "package.module:other"}},
+        {"transformation": {"ref": {"name": "a"}}},
         {"runtime": {"image": "mine:3"}},
         {"delivery": {"onFailure": "Skip"}},
         {"podTemplate": {"nodeSelector": {"disk": "fast"}}},
@@ -189,6 +217,70 @@ def test_the_consumer_alone_sees_the_checkpoint_whatever_there_is_of_it() -> Non
     volumes = {volume["name"]: volume for volume in pod["volumes"]}
     sources = [source["configMap"] for source in volumes["kafkatrigger-checkpoint"]["projected"]["sources"]]
     assert sources == [{"name": f"rul-consumer-checkpoint-{number}", "optional": True} for number in range(CHUNKS)]
+
+
+WIRED = STREAM["transformation"]
+INPUTS = WIRED["wiring"]["inputs"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ref": {"name": "rul-1-0-1", "versionTag": "1.0.0"}},
+        {"ref": {"name": "rul-1-0-0", "versionTag": "1.0.1"}},
+        {"wiring": {**WIRED["wiring"], "inputs": [INPUTS[0], {"name": "limit", "value": 1.4}]}},
+        {"wiring": {**WIRED["wiring"], "inputs": [{"name": "series", "from": "value"}, INPUTS[1]]}},
+        {"wiring": {**WIRED["wiring"], "outputs": []}},
+        {"adapters": [{**WIRED["adapters"][0], "options": {"folder": "/other"}}, WIRED["adapters"][1]]},
+        {"adapters": [WIRED["adapters"][0], {**WIRED["adapters"][1], "secret": {"name": "other"}}]},
+    ],
+)
+def test_what_is_said_of_transformations_is_of_the_revision(changes: dict[str, Any]) -> None:
+    found = annotations_of({"transformation": {**WIRED, **changes}})
+    before = annotations_of(STREAM)
+    assert found[REVISION] != before[REVISION]
+    assert found[TEMPLATE_HASH] != before[TEMPLATE_HASH]
+
+
+@pytest.mark.parametrize("spec", [STREAM, REQUESTS])
+def test_the_consumer_alone_has_a_token(spec: dict[str, Any]) -> None:
+    pod = by_kind(spec, "Deployment")["spec"]["template"]["spec"]
+    (consumer,), (runtime,) = pod["containers"], pod["initContainers"]
+    assert mounts(consumer)[CREDENTIALS_PATH] == "kafkatrigger-token"
+    assert "kafkatrigger-token" not in mounts(runtime).values()
+    assert pod["automountServiceAccountToken"] is False
+    without = by_kind({}, "Deployment")["spec"]["template"]["spec"]
+    assert "serviceAccountToken" not in str(without)
+    assert "serviceAccountName" not in without
+
+
+def test_the_runtime_alone_has_secrets_of_adapters() -> None:
+    pod = by_kind(STREAM, "Deployment")["spec"]["template"]["spec"]
+    (consumer,), (runtime,) = pod["containers"], pod["initContainers"]
+    volume = mounts(runtime)[f"{SECRETS_PATH}/plant-db"]
+    assert {each["name"]: each for each in pod["volumes"]}[volume]["secret"] == {"secretName": "plant-7-db"}
+    assert all(each["readOnly"] for each in runtime["volumeMounts"] if each["name"] == volume)
+    assert volume not in mounts(consumer).values()
+
+
+def test_an_account_of_the_users_own_is_bound() -> None:
+    assert [each["kind"] for each in made(REQUESTS)] == [
+        *("ConfigMap", "RoleBinding", "Deployment", "PodDisruptionBudget")
+    ]
+    assert by_kind(REQUESTS, "RoleBinding")["subjects"][0]["name"] == "theirs"
+
+
+def test_another_role_is_another_binding() -> None:
+    """What a binding binds can never change."""
+    names = {
+        by_kind(STREAM, "RoleBinding", given=given)["metadata"]["name"]
+        for given in (
+            settings(),
+            settings(watchNamespaces=["plant-7"]),
+            settings(transformationReader="other-transformations"),
+        )
+    }
+    assert len(names) == 3
 
 
 def test_long_timestamps_are_not_shown_as_an_annotation() -> None:

@@ -107,6 +107,13 @@ DEPLOYED = [
     (seen(NOWHERE), "False", "Unschedulable", "0/1 nodes are available"),
     (seen(pod(template="old")), "False", "Progressing", "0 of 1 pod of the newest template run"),
     (seen(pod(), pod("p2", running=False), desired=2), "False", "Progressing", "1 of 2 pods"),
+    (
+        seen(pod(running=False), secrets=("plant-db",)),
+        "False",
+        "Progressing",
+        "they start when the Secret plant-db of spec.transformation.adapters can be mounted",
+    ),
+    (seen(pod(running=False), secrets=("a", "b")), "False", "Progressing", "the Secrets a, b of spec"),
     (seen(pod(), pod("p2", template="old", deleting=True)), "True", "Deployed", "1 pod runs"),
     (seen(workload=workload(), desired=0), "True", "ScaledToZero", "as wanted"),
     (seen(workload=workload(), desired=0, suspended=True), "True", "Suspended", "as wanted"),

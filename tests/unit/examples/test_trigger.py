@@ -20,7 +20,7 @@ def test_it_is_a_trigger_for_any_namespace() -> None:
 
 
 def test_its_function_exists_and_the_image_has_its_module() -> None:
-    module, function = SPEC.transformation.function.split(":")
+    module, function = str(SPEC.transformation.function).split(":")
     assert callable(getattr(importlib.import_module(f"examples.rul.{module}"), function))
     assert f"COPY {module}.py /app/" in (EXAMPLE / "Dockerfile").read_text(encoding="utf-8").splitlines()
 
