@@ -72,7 +72,7 @@ FROM runtime-dependencies AS runtime-analytics-dependencies
 RUN --mount=type=bind,from=tools,source=/tools,target=/tools \
     --mount=type=cache,id=kafkatrigger-uv,target=/var/cache/uv \
     /tools/bin/uv sync --quiet --project /opt/kafkatrigger/lock --frozen --no-dev --no-install-project --inexact \
-        --extra runtime --extra analytics
+        --extra runtime --extra analytics --extra adapters
 
 
 # The project itself, as the files that come on top of the dependencies.

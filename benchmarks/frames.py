@@ -1,8 +1,11 @@
 """How fast one worker is: messages a second over its socket, for a trivial function on JSON of about 150 bytes.
 
-    python benchmarks/frames.py [plain|filter|filtered|batch|async ...] [--messages N] [--batch N] [--ahead N]
+    python -m benchmarks.frames [plain|filter|filtered|batch|async|request|ten|series|figure|stream ...]
+                                [--messages N] [--batch N] [--ahead N]
 
-`filter` passes every message and `filtered` none; `async` waits 5 ms for each message, with 1,000 keys.
+`filter` passes every message and `filtered` none; `async` waits 5 ms for each message, with 1,000 keys. Requests run a
+component that does nothing, a workflow of `ten` of them, one that gets a series of 1,440 points, and one that answers a
+figure of 1,500; `stream` is the first of these for every message.
 
 It plays the consumer, but only encodes and decodes frames, so what it measures is the runtime.
 """
@@ -17,10 +20,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
+from benchmarks.programs import transformations
 from kafkatrigger.api import frames
 from kafkatrigger.api.frames import (
     LENGTH,
@@ -31,10 +36,12 @@ from kafkatrigger.api.frames import (
     Hello,
     Record,
     Results,
+    Revisions,
     Welcome,
     Work,
     WorkerState,
 )
+from kafkatrigger.api.transforming import Transforming, WiredInput
 
 FUNCTIONS = """
 import asyncio
@@ -53,12 +60,58 @@ async def waiting(message):
     await asyncio.sleep(0.005)
     return plain(message)
 """
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the worker runs, and for what."""
+
+    work: Work
+    value: bytes
+    share: float = 1.0
+    """Of the messages that are asked for, where a message takes long."""
+
+
+def _function(name: str, expression: str = "", share: float = 1.0) -> Case:
+    return Case(Work(f"functions:{name}", "JSON", "String", "Key", 30_000, False, expression), _reading(), share)
+
+
+def _request(identity: str, inputs: dict[str, object], share: float) -> Case:
+    work = Work("", "Bytes", "String", "Key", 30_000, False, transforming=Transforming(mode="Execute"))
+    return Case(work, transformations.request(identity, inputs), share)
+
+
+def _stream() -> Case:
+    wired = Transforming(mode="Stream", ref="nothing", inputs=(WiredInput(name="x", expression="value.value"),))
+    revisions = [transformations.specs()["nothing"]]
+    return Case(
+        Work("", "JSON", "String", "Key", 30_000, False, transforming=wired, revisions=revisions), _reading(), 0.1
+    )
+
+
+def _reading() -> bytes:
+    value = {
+        "id": 12345678,
+        "time": "2026-06-01T12:00:00.000Z",
+        "value": 21.5,
+        "unit": "C",
+        "sensor": "plant-7/line-3/",
+    }
+    value["note"] = "x" * (150 - len(orjson.dumps(value)) - 10)
+    return orjson.dumps(value)
+
+
 CASES = {
-    "plain": ("plain", ""),
-    "filter": ("plain", "value.value < 80"),
-    "filtered": ("plain", "value.value > 80"),
-    "batch": ("in_batches", ""),
-    "async": ("waiting", ""),
+    "plain": _function("plain"),
+    "filter": _function("plain", "value.value < 80"),
+    "filtered": _function("plain", "value.value > 80"),
+    "batch": _function("in_batches"),
+    "async": _function("waiting", share=0.2),
+    "request": _request("nothing", {"x": 1}, 0.1),
+    "ten": _request("ten", {"x": 1}, 0.1),
+    "series": _request("series", {"s": transformations.series(1440)}, 0.01),
+    "figure": _request("figure", {"points": 1500}, 0.01),
+    "stream": _stream(),
 }
 
 
@@ -97,9 +150,9 @@ def main() -> None:
 
 def _measured(case: str, process: subprocess.Popen[bytes], path: Path, options: argparse.Namespace) -> str:
     worker = _attach(path, case)
-    batches = _batches(options.batch, options.ahead)
+    batches = _batches(CASES[case].value, options.batch, options.ahead)
     _run(worker, batches, options.batch, 20, options.ahead)
-    rounds = options.messages // options.batch // (5 if case == "async" else 1)
+    rounds = max(1, int(options.messages * CASES[case].share) // options.batch)
     begin, cpu_begin = time.perf_counter(), _worker_cpu(process)
     _run(worker, batches, options.batch, rounds, options.ahead)
     seconds, cpu = time.perf_counter() - begin, _worker_cpu(process) - cpu_begin
@@ -108,17 +161,18 @@ def _measured(case: str, process: subprocess.Popen[bytes], path: Path, options: 
 
 
 def _attach(path: Path, case: str) -> Peer:
-    function, expression = CASES[case]
+    work = CASES[case].work
     control = Peer(path)
-    work = Work(f"functions:{function}", "JSON", "String", "Key", 30_000, False, expression)
     control.send(Hello(list(frames.PROTOCOL_VERSIONS), "bench", work))
     welcome = control.receive()
     assert isinstance(welcome, Welcome)
-    while (state := control.receive()) != WorkerState(0, "ready"):
+    while not (isinstance(state := control.receive(), WorkerState) and state.state == "ready"):
         assert not (isinstance(state, WorkerState) and state.state == "failed"), state
     worker = Peer(path)
     worker.control = control
     worker.send(Attach(welcome.session, 0))
+    if work.transforming is not None and work.transforming.is_request:
+        worker.send(Revisions([(True, spec) for spec in transformations.specs().values()]))
     return worker
 
 
@@ -149,16 +203,7 @@ def _worker_cpu(runtime: subprocess.Popen[bytes]) -> float:
     return int(Path(f"/proc/{children[0]}/schedstat").read_text().split()[0]) / 1e9
 
 
-def _batches(size: int, count: int) -> list[bytes]:
-    value = {
-        "id": 12345678,
-        "time": "2026-06-01T12:00:00.000Z",
-        "value": 21.5,
-        "unit": "C",
-        "sensor": "plant-7/line-3/",
-    }
-    value["note"] = "x" * (150 - len(orjson.dumps(value)) - 10)
-    data = orjson.dumps(value)
+def _batches(data: bytes, size: int, count: int) -> list[bytes]:
     records: list[Record] = [
         (0, offset, 1_780_000_000_000, 1, b"key-%d" % (offset % 1000), data, None) for offset in range(size * count)
     ]

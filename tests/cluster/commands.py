@@ -6,7 +6,15 @@ from pathlib import Path
 from . import base_image, kafka_in_cluster, kafka_jars, native, packages, prometheus
 from .errors import ClusterError
 from .images import Image, of_kafka, of_target, of_user
-from .programs import COREDNS_PROGRAM, HELM_PROGRAM, KIND_PROGRAM, KUBERNETES_PROGRAMS, PAUSE_PROGRAM, GoProgram
+from .programs import (
+    COREDNS_PROGRAM,
+    HELM_PROGRAM,
+    KIND_PROGRAM,
+    KUBERNETES_PROGRAMS,
+    PAUSE_PROGRAM,
+    VERSITYGW_PROGRAM,
+    GoProgram,
+)
 from .provider import Provider
 from .settings import AUDIT_LOG, KAFKA, KUBECONFIG, KUBERNETES, TARGETS, image_of
 from .steps import Plan, Step
@@ -18,7 +26,7 @@ def up(provider: Provider) -> None:
 
 
 def tools() -> None:
-    Plan([_packages(native=False), *_programs(), _jars(), _prometheus()]).run()
+    Plan([_packages(native=False), *_programs(), _object_store(), _jars(), _prometheus()]).run()
 
 
 def images(provider: Provider, selection: list[Image]) -> None:
@@ -92,6 +100,11 @@ def _programs() -> list[Step]:
         _go("kubernetes", f"building Kubernetes {KUBERNETES} (about 5 minutes, once)", (KUBERNETES_PROGRAMS,)),
         _go("helm", "building helm (about 1 minute, once)", (HELM_PROGRAM,), "kubernetes", "coredns", "kind"),
     ]
+
+
+def _object_store() -> Step:
+    """For the integration tests alone."""
+    return _go("versitygw", "building versitygw (about 1 minute, once)", (VERSITYGW_PROGRAM,), "kubernetes", "helm")
 
 
 def _go(name: str, title: str, programs: tuple[GoProgram, ...], *needs: str) -> Step:

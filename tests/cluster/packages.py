@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from .cache import lock
@@ -31,7 +32,11 @@ _ADVICE = "apt must be able to install packages here; try `apt-get update`, then
 
 def install_missing(native: bool) -> str | None:
     """Installs what is missing; "cached" when nothing is."""
-    needed = _FOR_NATIVE if native else _FOR_TESTS
+    return install(_FOR_NATIVE if native else _FOR_TESTS)
+
+
+def install(needed: Mapping[str, str]) -> str | None:
+    """Installs those packages of which a program is missing; "cached" when none is."""
     missing = [package for package, program in needed.items() if not _found(program)]
     if not missing:
         return "cached"

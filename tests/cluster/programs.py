@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .cache import Entry
-from .settings import COREDNS, HELM, KIND, KUBERNETES, RECIPES
+from .settings import COREDNS, HELM, KIND, KUBERNETES, RECIPES, VERSITYGW
 from .shell import output_of, run
 
 _KUBERNETES_PROGRAMS = (
@@ -130,3 +130,10 @@ COREDNS_PROGRAM = GoProgram(
 )
 KIND_PROGRAM = GoProgram(name="kind", module="sigs.k8s.io/kind", version=KIND, packages=("sigs.k8s.io/kind",))
 PAUSE_PROGRAM = GoProgram(name="pause", module="", version="1", packages=(), main=(RECIPES / "pause.go").read_text())
+VERSITYGW_PROGRAM = GoProgram(
+    name="versitygw",
+    module="github.com/versity/versitygw",
+    version=VERSITYGW,
+    packages=("github.com/versity/versitygw/cmd/versitygw",),
+)
+"""An object store that speaks S3, for tests of adapters."""

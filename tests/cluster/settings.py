@@ -8,6 +8,7 @@ HELM = "3.22.0"
 COREDNS = "1.15.0"
 KAFKA = "4.1.1"
 KIND = "0.30.0"
+VERSITYGW = "1.8.0"
 KIND_NODE_IMAGE = "docker.io/kindest/node:v1.34.0"
 
 NAME = "kafkatrigger"

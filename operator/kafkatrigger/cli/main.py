@@ -10,6 +10,7 @@ _COMMANDS = {
     "dlq": "kafkatrigger.cli.dlq:dlq",
     "import": "kafkatrigger.cli.transformations:import_files",
     "operator": "kafkatrigger.cli.operator:operator",
+    "plot": "kafkatrigger.cli.plot:plot",
     "replay": "kafkatrigger.cli.replay:replay",
     "resume": "kafkatrigger.cli.blocked:resume",
     "run": "kafkatrigger.cli.run:run",

@@ -12,9 +12,13 @@ import click
 import msgspec
 import orjson
 
+from kafkatrigger.api.adapters import AdapterSettings
 from kafkatrigger.cli.local_transformations import SUFFIXES
 from kafkatrigger.cli.manifest import ManifestError, documents, text_of
 from kafkatrigger.cli.render import counted, json_text
+from kafkatrigger.runtime.adapters.kept import Kept
+from kafkatrigger.runtime.adapters.protocol import NO_SECRET, AdapterError
+from kafkatrigger.runtime.adapters.registry import close_all, make_all
 from kafkatrigger.runtime.transformations import wiring as wirings
 from kafkatrigger.runtime.transformations.execution import Library
 from kafkatrigger.runtime.transformations.hetida import revisions_of
@@ -72,8 +76,14 @@ def _resource_name(text: str) -> str:
 @click.command(short_help="Run a Transformation with its test wiring.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--wiring", "wiring_file", type=click.Path(path_type=Path), help="Wiring to use instead, JSON or YAML.")
+@click.option(
+    "--adapters",
+    "adapters_file",
+    type=click.Path(path_type=Path),
+    help="Adapters that the wiring names: a list of name, type, options and secretFolder, JSON or YAML.",
+)
 @click.option("--run-pure-plot-operators", is_flag=True, help="Run operators that make nothing but plots as well.")
-def test(file: Path, wiring_file: Path | None, run_pure_plot_operators: bool) -> None:
+def test(file: Path, wiring_file: Path | None, adapters_file: Path | None, run_pure_plot_operators: bool) -> None:
     """Run the Transformation of a file and print the response, as JSON.
 
     The transformations that a workflow is made of are looked for in the folder of the file. What components print goes
@@ -83,10 +93,13 @@ def test(file: Path, wiring_file: Path | None, run_pure_plot_operators: bool) ->
         revision = _revision(file)
         library = Library(_around(file, revision))
         wiring = _wiring(wiring_file) if wiring_file else None
-    except (ManifestError, TransformationError) as error:
+        adapters = _adapters(adapters_file) if adapters_file else {}
+    except (ManifestError, TransformationError, AdapterError) as error:
         raise click.ClickException(str(error)) from None
     with contextlib.redirect_stdout(sys.stderr):
-        response = asyncio.run(library.run(revision.id, wiring, run_pure_plot_operators=run_pure_plot_operators))
+        run = library.run(revision.id, wiring, adapters=adapters, run_pure_plot_operators=run_pure_plot_operators)
+        response = asyncio.run(run)
+    close_all(adapters)
     click.echo(json_text(orjson.loads(response.json())))
     if not response.is_ok:
         sys.exit(1)
@@ -121,10 +134,31 @@ def _around(file: Path, revision: Revision) -> list[Revision]:
 
 def _wiring(file: Path) -> wirings.Wiring:
     """The wiring of a file; ManifestError, InvalidWiring."""
-    if file.suffix != ".json":
-        return wirings.from_json(next(iter(documents(file)), None))
+    return wirings.from_json(_content(file))
+
+
+class _LocalAdapter(AdapterSettings, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """An adapter, and the folder with a file for each key of its secret, from the folder of the file on."""
+
+    secret_folder: str = ""
+
+
+def _adapters(file: Path) -> dict[str, Kept]:
+    """The adapters of a file; ManifestError, AdapterError."""
     try:
-        return wirings.from_json(msgspec.json.decode(file.read_bytes()))
+        settings = msgspec.convert(_content(file), list[_LocalAdapter])
+    except msgspec.ValidationError as error:
+        raise ManifestError(f"{file} has to be a list of adapters: {error}") from None
+    folders = {each.name: file.parent / each.secret_folder if each.secret_folder else NO_SECRET for each in settings}
+    return make_all(settings, lambda each: folders[each.name])
+
+
+def _content(file: Path) -> Any:
+    """What a file of JSON or YAML says; ManifestError."""
+    if file.suffix != ".json":
+        return next(iter(documents(file)), None)
+    try:
+        return msgspec.json.decode(file.read_bytes())
     except OSError as error:
         raise ManifestError(f"{file} cannot be read: {error.strerror}") from None
     except msgspec.DecodeError as error:

@@ -1,4 +1,4 @@
-"""Running messages through an `async def` function, many at once on an event loop.
+"""Running messages through what takes many at once, on an event loop: a handler.
 
 The messages of a lane queue up, and only the foremost of a queue may run. A *runner* is a task that owns one slot of the
 progress table; it takes a message of one ready lane, then of the next, so no lane is favoured and there is one task for
@@ -10,25 +10,24 @@ import logging
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic, time_ns
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from kafkatrigger.api.frames import Batch, Failed, FrameBuffer, FrameError, Outcome, Record, Work
+from kafkatrigger.api.frames import Batch, Failed, FrameBuffer, FrameError, Outcome, Record, Revisions, Work
 
-from .encode import ResultEncoder
 from .execution import NOT_RUN
 from .failures import OUTCOME_BYTES, Failures
-from .function import Message
+from .handlers import Handler, NewHandler
 from .intake import Intake
 from .lanes import Lane, Lanes
-from .loading import Accepts, Function, is_async_generator
+from .loading import Accepts
 from .notices import overrun
 from .outbox import Outbox
-from .progress import SLOTS, Progress
+from .progress import Progress
 
 SWEEP_SECONDS = 0.05
 BLOCKED_SECONDS = 0.5
@@ -37,7 +36,7 @@ STREAK = 64
 WRITE_BUFFER = 4 << 20
 _KEY: Final = 4
 log = logging.getLogger("kafkatrigger.runtime")
-_batches = msgspec.msgpack.Decoder(Batch)
+_frames = msgspec.msgpack.Decoder(Batch | Revisions)
 
 Job = tuple[Batch, int, int, Record]
 """A message: its batch, number in the progress table, index and record."""
@@ -45,20 +44,19 @@ Queue = tuple[Lane | None, deque[Job]]
 
 
 class AsyncExecution:
-    """An async function at work for one connection."""
+    """A handler at work for one connection."""
 
     def __init__(
         self,
         work: Work,
-        function: Function,
+        handler: Handler,
         accepts: Accepts | None,
         progress: Progress,
         outbox: Outbox,
         abort: Callable[[], None],
     ) -> None:
         self._timeout = work.timeout_ms / 1000
-        self._encoder = ResultEncoder(work.value_format, work.key_format)
-        self._function = _collecting(function) if is_async_generator(function) else function
+        self._handle, self._outcome = handler.run, handler.outcome
         self._progress = progress
         self._outbox = outbox
         self._abort = abort
@@ -70,9 +68,9 @@ class AsyncExecution:
         self._queues: dict[Lane, deque[Job]] = {}
         """Of busy lanes: those of which a message waits or runs."""
         self._ready: deque[Queue] = deque()
-        self._free = list(range(SLOTS))
+        self._free = list(range(handler.concurrency))
         self._runners: dict[int, asyncio.Task[None]] = {}
-        self._started = [0.0] * SLOTS
+        self._started = [0.0] * handler.concurrency
         """When the message in each slot started; 0 where none runs."""
         self._cancelled: set[int] = set()
         self._starts = 0
@@ -179,7 +177,7 @@ class AsyncExecution:
         try:
             message = self._intake.message(source, record)
             if message is not None:
-                outcome = self._encoder.outcome(await self._function(message))
+                outcome = self._outcome(await self._handle(message))
                 if type(outcome) is not bytes or len(outcome) > OUTCOME_BYTES:
                     outcome = self._failures.bounded(outcome, source, record)
         except BaseException as error:
@@ -207,16 +205,6 @@ class AsyncExecution:
             if 0 < self._started[slot] <= begin and slot not in self._cancelled:
                 self._cancelled.add(slot)
                 runner.cancel()
-
-
-def _collecting(function: Function) -> Function:
-    """An async generator as a coroutine function that returns an ordinary generator."""
-
-    async def collect(message: Message) -> Generator[Any, None, None]:
-        items = [item async for item in function(message)]
-        return (item for item in items)
-
-    return collect
 
 
 def _forget_cancellation() -> None:
@@ -253,10 +241,11 @@ class _Connection(asyncio.Protocol):
     """The connection to the consumer: batches in, results out."""
 
     def __init__(
-        self, connection: socket.socket, work: Work, function: Function, accepts: Accepts | None, progress: Progress
+        self, connection: socket.socket, work: Work, handler: Handler, accepts: Accepts | None, progress: Progress
     ) -> None:
         self._socket = connection
-        self._parameters = work, function, accepts, progress
+        self._handler = handler
+        self._parameters = work, handler, accepts, progress
         self._buffer = FrameBuffer()
         self.closed: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
         self.execution: AsyncExecution
@@ -270,10 +259,16 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             for payload in self._buffer.feed(data):
-                self.execution.feed(_batches.decode(payload))
+                self._take(_frames.decode(payload))
         except (FrameError, msgspec.DecodeError) as error:
             log.warning("a connection was closed", extra={"error": repr(error)})
             self._transport.abort()
+
+    def _take(self, frame: Batch | Revisions) -> None:
+        if isinstance(frame, Batch):
+            self.execution.feed(frame)
+        else:
+            self._handler.update(frame)
 
     def _send(self, data: bytes) -> None:
         """Sends at once what the socket takes: a transport may wait until the messages at hand have run."""
@@ -294,12 +289,12 @@ class _Connection(asyncio.Protocol):
 
 
 async def serve(
-    connection: socket.socket, work: Work, function: Function, accepts: Accepts | None, progress: Progress
+    connection: socket.socket, work: Work, new_handler: NewHandler, accepts: Accepts | None, progress: Progress
 ) -> None:
     """Runs batches until the consumer closes the connection."""
     connection.setblocking(False)
     _, protocol = await asyncio.get_running_loop().create_connection(
-        lambda: _Connection(connection, work, function, accepts, progress), sock=connection
+        lambda: _Connection(connection, work, new_handler(), accepts, progress), sock=connection
     )
     watch = BlockedLoop(protocol.execution, progress)
     watch.start()

@@ -7,7 +7,8 @@ import orjson
 
 from kafkatrigger.api.frames import Failed, Format
 
-from .errors import bounded, class_name
+from .errors import AttemptFailed, bounded, class_name
+from .function import Headers
 
 Decode = Callable[[bytes], Any]
 
@@ -23,12 +24,8 @@ DecodeError = ValueError
 _EXPECTED: dict[Format, str] = {"JSON": "JSON", "String": "UTF-8 text", "Bytes": "bytes"}
 
 
-class InvalidMessage(Exception):  # noqa: N818 - named as the reason it becomes
+class InvalidMessage(AttemptFailed):
     """A record is not valid for its format."""
-
-    def __init__(self, failure: Failed) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
 
 
 def invalid_message(value_format: Format, key_format: Format, value: bytes | None, key: bytes | None) -> Failed:
@@ -41,6 +38,18 @@ def invalid_message(value_format: Format, key_format: Format, value: bytes | Non
             sentence = f"the {part} is not valid {_EXPECTED[kind]}: {_position(error)}"
             return Failed("InvalidMessage", class_name(error), bounded(sentence), True)
     raise AssertionError("value and key are both valid")
+
+
+def headers_by_name(headers: Headers) -> dict[str, str | bytes | None]:
+    """The last value of each header, as text where it is UTF-8."""
+    return {name: _text(value) for name, value in headers}
+
+
+def _text(value: bytes | None) -> str | bytes | None:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return value
 
 
 def _position(error: Exception) -> str:

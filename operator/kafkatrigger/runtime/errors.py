@@ -3,12 +3,22 @@
 import sysconfig
 from types import TracebackType
 
+from kafkatrigger.api.frames import Failed
+
 from .function import Permanent, Retriable
 
 MESSAGE_LIMIT = 1000
 """Characters of a failure's text: it travels in a header of the dead letter."""
 
 _LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+
+class AttemptFailed(Exception):  # noqa: N818
+    """The attempt fails as `failure` says."""
+
+    def __init__(self, failure: Failed) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
 
 
 class FilterFailed(Exception):  # noqa: N818 - named as the reason it becomes

@@ -5,9 +5,8 @@ import traceback
 
 from kafkatrigger.api.frames import Failed, Outcome, Record, Work
 
-from .decode import InvalidMessage
 from .encode import InvalidResult, outcome_size
-from .errors import FilterFailed, bounded, class_name, innermost_line, text_of
+from .errors import AttemptFailed, FilterFailed, bounded, class_name, innermost_line, text_of
 from .function import Permanent
 from .lanes import Lanes
 
@@ -49,7 +48,7 @@ class Failures:
 
 def describe(error: BaseException, package: str) -> Failed:
     """The failure that an exception is, of the function in this package or of what surrounds it."""
-    if isinstance(error, InvalidMessage):
+    if isinstance(error, AttemptFailed):
         return error.failure
     if isinstance(error, InvalidResult):
         return Failed("InvalidResult", "InvalidResult", bounded(str(error)), True)

@@ -12,8 +12,9 @@ from typing import Any
 
 from cel_expr_python import cel
 
+from .decode import headers_by_name
 from .errors import FilterFailed, bounded
-from .function import Headers, Message
+from .function import Message
 from .loading import Accepts, LoadError
 
 ARENA_USES = 16
@@ -104,18 +105,6 @@ def _value(code: str) -> Callable[[Message], Any]:
         return {name: value[name] for name in fields if name in value} if type(value) is dict else value
 
     return only_used
-
-
-def headers_by_name(headers: Headers) -> dict[str, str | bytes | None]:
-    """The last value of each header, as text where it is UTF-8."""
-    return {name: _text(value) for name, value in headers}
-
-
-def _text(value: bytes | None) -> str | bytes | None:
-    try:
-        return None if value is None else value.decode()
-    except UnicodeDecodeError:
-        return value
 
 
 _CONVERTERS: dict[str, Callable[[Message], Any]] = {

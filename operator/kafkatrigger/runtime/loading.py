@@ -10,6 +10,8 @@ from functools import partial
 from operator import attrgetter
 from typing import Any
 
+from kafkatrigger.api.frames import Work
+
 from .errors import bounded, class_name, innermost_line, kind_of, text_of
 from .function import Message, batching_of
 
@@ -20,6 +22,13 @@ _CORRECT = "correct spec.transformation.function"
 
 class LoadError(Exception):
     """The function cannot be loaded; the text says why and what to do."""
+
+
+def what_runs(work: Work) -> str:
+    """For sentences: the function, or the transformation, or that requests say it."""
+    if work.transforming is None:
+        return work.function
+    return "what is requested" if work.transforming.is_request else f"the transformation {work.transforming.ref}"
 
 
 def load(reference: str) -> Function:

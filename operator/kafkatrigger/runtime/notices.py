@@ -10,11 +10,13 @@ import msgspec
 
 from kafkatrigger.api.frames import Work
 
+from .nameless import nameless_file
+
 HAND_OVER = b"c"
 
 
 class Task(msgspec.Struct):
-    """A worker's only argument."""
+    """What a worker is told at its start."""
 
     parent: int
     number: int
@@ -25,6 +27,20 @@ class Task(msgspec.Struct):
     work: Work
     trigger: str
     """namespace/name, for logs."""
+
+    def as_file(self) -> int:
+        """A descriptor of a file with the task in it: transformations are larger than an argument may be."""
+        descriptor = nameless_file("kafkatrigger-task")
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(msgspec.msgpack.encode(self))
+        return descriptor
+
+    @classmethod
+    def from_file(cls, descriptor: int) -> "Task":
+        """What such a file says; it is closed."""
+        with open(descriptor, "rb") as file:
+            file.seek(0)  # the position is shared with whoever wrote it
+            return msgspec.msgpack.decode(file.read(), type=cls)
 
 
 class Notice(msgspec.Struct):

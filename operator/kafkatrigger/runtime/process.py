@@ -35,13 +35,13 @@ class WorkerProcess:
         channel, theirs = socket.socketpair()
         channel.setblocking(False)
         table = create_table()
+        task = Task(os.getpid(), number, theirs.fileno(), table, work, trigger).as_file()
         _starting += 1
         try:
-            task = Task(os.getpid(), number, theirs.fileno(), table, work, trigger)
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "kafkatrigger.runtime.worker", msgspec.json.encode(task).decode()),
+                *(sys.executable, "-m", "kafkatrigger.runtime.worker", str(task)),
                 stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), table),
+                pass_fds=(theirs.fileno(), table, task),
                 start_new_session=True,
             )
             _workers.add(process.pid)
@@ -53,6 +53,7 @@ class WorkerProcess:
             _starting -= 1
             theirs.close()
             os.close(table)
+            os.close(task)
 
     @property
     def pid(self) -> int:

@@ -11,10 +11,11 @@ messages that run side by side in one worker.
 
 import mmap
 import os
-import tempfile
 from dataclasses import dataclass
 
 from kafkatrigger.api.frames import Batch, FrameError
+
+from .nameless import nameless_file
 
 SLOTS = 1024
 
@@ -102,10 +103,6 @@ class Stopwatch:
 
 def create_table() -> int:
     """A descriptor of an empty table; it has no name, so it vanishes with the last process that holds it."""
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("kafkatrigger-progress")
-    else:
-        with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
+    descriptor = nameless_file("kafkatrigger-progress")
     os.ftruncate(descriptor, _SIZE)
     return descriptor

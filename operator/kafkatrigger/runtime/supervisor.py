@@ -31,11 +31,14 @@ from kafkatrigger.api.frames import (
     WorkerState,
 )
 
+from .loading import what_runs
 from .watch import watch
 from .workers import Worker
 
 FIRST_FRAME_SECONDS = 10
-FIRST_FRAME_LIMIT = 1 << 20
+FIRST_FRAME_LIMIT = 64 << 20
+"""Bytes: the transformation that runs for every message comes with hello, and all that it is made of."""
+CONTROL_FRAME_LIMIT = 1 << 20
 UNREAD_LIMIT = 1 << 20
 log = logging.getLogger("kafkatrigger.runtime")
 
@@ -126,7 +129,7 @@ class Supervisor:
             self._tell(Welcome(version, self._session, self._count))
             for worker in self._workers:
                 self._tell(worker.state)
-            incoming = FrameBuffer(FIRST_FRAME_LIMIT)
+            incoming = FrameBuffer(CONTROL_FRAME_LIMIT)
             while data := await reader.read(65536):
                 for payload in incoming.feed(data):
                     self._take(frames.from_consumer.decode(payload))
@@ -143,7 +146,7 @@ class Supervisor:
     def _open_session(self, hello: Hello, control: asyncio.StreamWriter) -> None:
         """A consumer that says hello replaces the one before. Idle workers serve it at once if the work is the same."""
         logs.speak_of(hello.name)
-        log.info("a consumer says hello, to run %s", hello.work.function)
+        log.info("a consumer says hello, to run %s", what_runs(hello.work))
         if self._control is not None:
             self._control.transport.abort()
         self._control = control

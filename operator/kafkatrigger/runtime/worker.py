@@ -1,9 +1,10 @@
-"""A worker process: loads the function, then serves one connection after another.
+"""A worker process: loads what is to run, then serves one connection after another.
 
-    python -m kafkatrigger.runtime.worker TASK
+    python -m kafkatrigger.runtime.worker DESCRIPTOR
 
-The supervisor starts it. It is a fresh interpreter, so a function never shares a process with the supervisor and a
-failed import can be tried again; and it is killed, never asked to end, since a function may not listen.
+The supervisor starts it, with its task in a file that has this descriptor. It is a fresh interpreter, so a function never
+shares a process with the supervisor and a failed import can be tried again; and it is killed, never asked to end, since a
+function may not listen.
 """
 
 import asyncio
@@ -16,6 +17,9 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import partial
 from types import FrameType
 
 import msgspec
@@ -26,24 +30,35 @@ from kafkatrigger.api.frames import Batch, FrameError, Work
 from . import coroutines
 from .batches import BatchExecution
 from .execution import Execution
-from .function import batching_of
+from .function import Batching, batching_of
+from .handlers import FunctionHandler, NewHandler
 from .lifeline import die_with_parent
 from .loading import Accepts, Function, LoadError, is_async, load
 from .notices import Notice, Task
-from .progress import SLOTS, Progress
+from .progress import Progress
 from .reading import FrameReader
 from .results import EarlyResults, ResultStream
 
 SOCKET_BUFFER = 1 << 22
+THREADS = 32
+"""For adapters, and for what functions run on threads: what waits needs no processor, so it is not their number."""
 _UPON = "build spec.runtime.image upon a newer runtime image, or install kafkatrigger[runtime]"
 Serve = Callable[[socket.socket], None]
 log = logging.getLogger("kafkatrigger.runtime")
 _batches = msgspec.msgpack.Decoder(Batch)
 
 
-def main(argument: str) -> None:
+class Loaded(msgspec.Struct, frozen=True):
+    """What runs, and how."""
+
+    serve: Callable[[Progress], AbstractContextManager[Serve]]
+    is_async: bool
+    concurrency: int
+
+
+def main(descriptor: int) -> None:
     """The life of the process."""
-    task = msgspec.json.decode(argument, type=Task)
+    task = Task.from_file(descriptor)
     die_with_parent(task.parent)
     _set_up_process(task.trigger)
     _yield_to_the_consumer()
@@ -51,23 +66,32 @@ def main(argument: str) -> None:
         os.set_inheritable(descriptor, False)
     with socket.socket(fileno=task.channel) as channel:
         try:
-            function = load(task.work.function)
-            accepts = _filter(task.work)
+            loaded = _load(task.work)
         except LoadError as error:
             channel.sendall(Notice("failed", str(error)).line())
             return
         gc.collect()
         gc.freeze()  # what was imported stays: no collection needs to walk through pandas
-        channel.sendall(Notice("ready", is_async=is_async(function), concurrency=_concurrency(function)).line())
-        with _server(task, function, accepts) as serve:
+        channel.sendall(Notice("ready", is_async=loaded.is_async, concurrency=loaded.concurrency).line())
+        with loaded.serve(Progress(task.progress)) as serve:
             _serve_all(channel, task.number, serve)
 
 
-def _concurrency(function: Function) -> int:
-    batching = batching_of(function)
-    if batching is not None:
-        return batching.size
-    return SLOTS if is_async(function) else 1
+def _load(work: Work) -> Loaded:
+    """LoadError where it cannot run."""
+    if work.transforming is not None:
+        from .serving.loading import load_transformations  # only where there are any: they cost memory
+
+        return _on_loop(work, load_transformations(work, work.transforming))
+    function = load(work.function)
+    if is_async(function):
+        return _on_loop(work, lambda: FunctionHandler(work, function))
+    accepts, batching = _filter(work), batching_of(function)
+    return Loaded(partial(_blocking, work, function, batching, accepts), False, batching.size if batching else 1)
+
+
+def _on_loop(work: Work, new_handler: NewHandler) -> Loaded:
+    return Loaded(partial(_looping, work, new_handler, _filter(work)), True, new_handler().concurrency)
 
 
 def _filter(work: Work) -> Accepts | None:
@@ -81,21 +105,25 @@ def _filter(work: Work) -> Accepts | None:
 
 
 @contextlib.contextmanager
-def _server(task: Task, function: Function, accepts: Accepts | None) -> Iterator[Serve]:
-    """What serves a connection, by the kind of function. An event loop stays the same for the life of the process."""
-    work, progress = task.work, Progress(task.progress)
-    if is_async(function):
-        with asyncio.Runner(loop_factory=_new_event_loop()) as runner:
-            yield lambda connection: runner.run(coroutines.serve(connection, work, function, accepts, progress))
-    else:
-        batching = batching_of(function)
+def _looping(work: Work, new_handler: NewHandler, accepts: Accepts | None, progress: Progress) -> Iterator[Serve]:
+    """What serves a connection on an event loop, which stays the same for the life of the process."""
+    with asyncio.Runner(loop_factory=_new_event_loop()) as runner:
+        runner.get_loop().set_default_executor(ThreadPoolExecutor(THREADS))
+        yield lambda connection: runner.run(coroutines.serve(connection, work, new_handler, accepts, progress))
 
-        def execution(results: ResultStream) -> Execution | BatchExecution:
-            if batching is None:
-                return Execution(work, function, accepts, progress, results)
-            return BatchExecution(work, function, batching, accepts, progress, results)
 
-        yield lambda connection: _serve(connection, execution)
+@contextlib.contextmanager
+def _blocking(
+    work: Work, function: Function, batching: Batching | None, accepts: Accepts | None, progress: Progress
+) -> Iterator[Serve]:
+    """What serves a connection with ordinary functions."""
+
+    def execution(results: ResultStream) -> Execution | BatchExecution:
+        if batching is None:
+            return Execution(work, function, accepts, progress, results)
+        return BatchExecution(work, function, batching, accepts, progress, results)
+
+    yield lambda connection: _serve(connection, execution)
 
 
 def _new_event_loop() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -178,4 +206,4 @@ def _handle_signals(handler: Callable[[int, FrameType | None], None] | signal.Ha
 
 if __name__ == "__main__":
     with contextlib.suppress(ConnectionError):  # the supervisor is gone
-        main(sys.argv[1])
+        main(int(sys.argv[1]))

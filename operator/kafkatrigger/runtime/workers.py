@@ -10,6 +10,7 @@ from typing import Literal
 
 from kafkatrigger.api.frames import Work, WorkerExited, WorkerState
 
+from .loading import what_runs
 from .memory import kernel_kills
 from .notices import Notice, overrun
 from .process import WorkerProcess, describe_exit
@@ -149,7 +150,7 @@ class Worker:
         if self._loaded == "ready":
             self._set_state("loading")
         else:
-            self._set_state("failed", f"while {self._work.function} was loaded, {exited.message}")
+            self._set_state("failed", f"while {what_runs(self._work)} was loaded, {exited.message}")
 
     @property
     def _replaced(self) -> bool:

@@ -174,8 +174,12 @@ class Runtime:
 
     def start_session(self, function: str = "good", **options: Any) -> tuple[Control, Data]:
         """A session whose first worker is ready, and a connection to that."""
+        return self.start(work(function, **options))
+
+    def start(self, work: Work) -> tuple[Control, Data]:
+        """The same for any work."""
         control = self.control()
-        control.hello(work(function, **options))
+        control.hello(work)
         control.await_state(0, "ready")
         return control, self.data(control.session)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kafkatrigger.api import frames
 from kafkatrigger.api.frames import LENGTH, Attach, Hello, Refused, WorkerState
 from tests.integration.runtime.client import Runtime, work
 from tests.support.waiting import until
@@ -16,7 +17,7 @@ from tests.support.waiting import until
 def test_hello_is_answered_before_the_workers_are_ready(start_runtime: Callable[..., Runtime]) -> None:
     control = start_runtime(workers=2).control()
     welcome = control.hello(work("good"))
-    assert (welcome.version, welcome.workers) == (1, 2)
+    assert (welcome.version, welcome.workers) == (frames.PROTOCOL_VERSIONS[0], 2)
     assert {control.expect(WorkerState).state for _ in range(2)} == {"loading"}
     assert {control.await_state(worker, "ready").worker for worker in range(2)} == {0, 1}
 
@@ -24,7 +25,7 @@ def test_hello_is_answered_before_the_workers_are_ready(start_runtime: Callable[
 def test_the_newest_common_version_is_spoken(runtime: Runtime) -> None:
     control = runtime.control()
     control.send(Hello([3, 2, 1], "tests/trigger", work("good")))
-    assert control.receive().version == 1  # type: ignore[union-attr]
+    assert control.receive().version == 2  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,7 @@ def test_without_a_common_version_the_consumer_is_refused(runtime: Runtime, vers
     control.send(Hello(versions, "tests/trigger", work("good")))
     refused = control.expect(Refused)
     assert refused.reason == reason
-    assert "the runtime speaks protocol 1, the consumer" in refused.message
+    assert "the runtime speaks protocol 2, 1, the consumer" in refused.message
     assert control.is_closed()
 
 

@@ -32,7 +32,7 @@ def test_the_example_is_imported_and_runs(tmp_path: Path, monkeypatch: pytest.Mo
     imported, tested = commands(PAGE, "import and test")
     assert call(imported.text).output == imported.output
     assert results(call(tested.text)) == [68.0, 77.0]
-    (by_hand,) = blocks(PAGE, "yaml")
+    (by_hand,) = (block for block in blocks(PAGE, "yaml") if "kind: Transformation\n" in block.text)
     (tmp_path / "transformations" / "boiling.yaml").write_text(by_hand.text)
     assert results(call("kafkatrigger test transformations/boiling.yaml")) == [212.0, 32.0]
     assert yaml.safe_load(by_hand.text)["metadata"]["name"] == "boiling-1-0-0"

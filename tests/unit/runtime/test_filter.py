@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kafkatrigger import Message
+from kafkatrigger.runtime.decode import headers_by_name
 from kafkatrigger.runtime.errors import FilterFailed
-from kafkatrigger.runtime.filter import ARENA_USES, compile_filter, headers_by_name, used_fields
+from kafkatrigger.runtime.filter import ARENA_USES, compile_filter, used_fields
 from kafkatrigger.runtime.loading import LoadError
 
 

@@ -5,11 +5,15 @@ hetida       revisions from exported JSON; `component_file` from one-file compon
 data         the data types: values from JSON; `results` to JSON
 plan         a revision as a list of steps, made once; `code` is what its components' code became
 wiring       which value goes to which input
+provisioning inputs that adapters load, outputs that they send
 execution    running a plan; `response` says what became of it
 
 Exceptions: TransformationError
+            ├── InvalidRequest           a message that does not say what is to run
+            │   └── UnknownTransformation   of one that is not there, or may not be requested
             ├── InvalidTransformation    a revision that cannot be read, or not be planned
             ├── InvalidWiring            values for inputs that are not there, or none for those that need one
             ├── InvalidData              a value that is none of its input's type, a result that is no JSON
+            ├── AdapterFailed            an adapter could not load or send
             └── ComponentFailed          the code of a component raised, or returned something else than its outputs
 """

@@ -34,7 +34,7 @@ _TRUTH = {
 
 
 def parse(kind: DataType, given: object) -> Any:
-    """The value of a type; InvalidData that says what it is instead. Null is None."""
+    """The value of a type; InvalidData that says what it is instead. Null is None; objects of pandas are taken as well."""
     if given is None:
         return None
     try:
@@ -113,6 +113,10 @@ def _plot(given: object) -> dict[str, Any]:
 
 
 def _series(given: object) -> Any:
+    import pandas as pd
+
+    if isinstance(given, pd.Series):
+        return given
     content, metadata, options = _unwrapped(_json(given), "SERIES")
     if options.get("orient") == "split":
         series = _made_series(content["data"], _index(content["index"], _times), content.get("name"))
@@ -139,6 +143,8 @@ def _frame(given: object) -> Any:
     """Column -> index -> value, column -> list, or a list of records; or what the options say of a wrapped one."""
     import pandas as pd
 
+    if isinstance(given, pd.DataFrame):
+        return given
     content, metadata, options = _unwrapped(_json(given), "DATAFRAME")
     if options.get("orient") == "split":
         frame = pd.DataFrame(content["data"], index=_index(content["index"], _times), columns=content["columns"])
@@ -147,9 +153,15 @@ def _frame(given: object) -> Any:
         frame.index = _index(list(frame.index), _keys)
     else:
         raise TypeError("it has to be an object of columns, or a list of records")
-    for column in filter(_is_of_times, frame.columns):
-        frame[column] = _moments(frame[column].tolist())
     frame.attrs.update(metadata)
+    return with_times(frame)
+
+
+def with_times(frame: Any) -> Any:
+    """The frame, changed: columns that are named as times are times, where they hold such."""
+    for column in filter(_is_of_times, frame.columns):
+        if frame[column].dtype.kind != "M":
+            frame[column] = moments(frame[column].tolist())
     return frame
 
 
@@ -203,10 +215,10 @@ def _index(labels: list[Any], convert: Callable[[list[Any]], Any]) -> Any:
 
 def _keys(labels: list[Any]) -> Any:
     """What are keys in JSON, and so text: times, numbers, or text."""
-    return _moments(_numbers(labels))
+    return moments(_numbers(labels))
 
 
-def _moments(values: list[Any]) -> Any:
+def moments(values: list[Any]) -> Any:
     """Times as text, or as milliseconds; the values where they are neither."""
     import pandas as pd
 

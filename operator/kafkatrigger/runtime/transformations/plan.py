@@ -65,6 +65,8 @@ class Plan(msgspec.Struct, frozen=True):
     constants: tuple[Constant, ...]
     steps: tuple[Step, ...]
     slots: int
+    parts: frozenset[str]
+    """The ids of all revisions that it was made of."""
 
 
 def plan(revision: Revision, revisions: Revisions) -> Plan:
@@ -74,7 +76,15 @@ def plan(revision: Revision, revisions: Revisions) -> Plan:
     found = planner.expand(revision, (revision,), {name: slot for name, (slot, _) in inputs.items()}, Hierarchy((), ()))
     types = {each.name: each.type for each in revision.outputs}
     outputs = {name: (slot, types[name]) for name, slot in found.items()}
-    return Plan(revision, inputs, outputs, tuple(planner.constants), tuple(planner.steps), planner.slots)
+    return Plan(
+        revision,
+        inputs,
+        outputs,
+        tuple(planner.constants),
+        tuple(planner.steps),
+        planner.slots,
+        frozenset(planner.parts),
+    )
 
 
 class _Planner:
@@ -83,6 +93,7 @@ class _Planner:
         self.constants: list[Constant] = []
         self.steps: list[Step] = []
         self.slots = 0
+        self.parts: set[str] = set()
 
     def slot(self) -> int:
         """A new one."""
@@ -96,6 +107,7 @@ class _Planner:
 
         `way` are the revisions from the outermost one to this one, `hierarchy` are the operators.
         """
+        self.parts.add(revision.id)
         if revision.component is not None:
             return self._component(revision, revision.component, way, given, hierarchy)
         assert revision.workflow is not None  # noqa: S101 - the model says so

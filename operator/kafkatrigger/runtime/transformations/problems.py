@@ -42,13 +42,27 @@ class OperatorInfo(msgspec.Struct, frozen=True):
 class TransformationError(Exception):
     """What went wrong and where, in a sentence."""
 
+    retriable = False
+    """Whether the same run may go well later."""
+
     def __init__(self, message: str, stage: Stage, operator: OperatorInfo | None = None) -> None:
         super().__init__(message)
         self.stage = stage
         self.operator = operator
 
 
-class InvalidTransformation(TransformationError):  # noqa: N818 - read as what it is
+class InvalidRequest(TransformationError):  # noqa: N818 - read as what it is
+    """A message that does not say what is to run."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, Stage.PARSING_WORKFLOW)
+
+
+class UnknownTransformation(InvalidRequest):
+    """A request for a transformation that is not there, or may not be requested."""
+
+
+class InvalidTransformation(TransformationError):  # noqa: N818
     """A revision that cannot be read, or not be planned."""
 
     def __init__(self, message: str) -> None:
@@ -74,3 +88,11 @@ class ComponentFailed(TransformationError):  # noqa: N818
 
     def __init__(self, message: str, operator: OperatorInfo) -> None:
         super().__init__(message, Stage.EXECUTING_COMPONENT_CODE, operator)
+
+
+class AdapterFailed(TransformationError):  # noqa: N818
+    """An adapter could not load or send."""
+
+    def __init__(self, message: str, stage: Stage, *, retriable: bool) -> None:
+        super().__init__(message, stage)
+        self.retriable = retriable

@@ -36,9 +36,8 @@ class Clock:
         self._zero = time.time() - time.perf_counter()
         self.start = time.perf_counter()
 
-    def since(self, name: str, start: float, end: float | None = None) -> Measured:
-        """A step from `start` until `end`, or now; both by time.perf_counter()."""
-        end = time.perf_counter() if end is None else end
+    def measured(self, name: str, start: float, end: float) -> Measured:
+        """A step from `start` until `end`; both by time.perf_counter()."""
         return Measured(name, self._moment(start), self._moment(end), end - start)
 
     def _moment(self, moment: float) -> datetime:

@@ -21,7 +21,7 @@ _FRAMES = (DataType.DATAFRAME, DataType.MULTITSFRAME, DataType.SINGLETSFRAME)
 def encode(kind: DataType, value: Any) -> bytes:
     """JSON; InvalidData for what JSON cannot express."""
     try:
-        return _dumps(_of_its_type(kind, value))
+        return _dumps(of_its_type(kind, value))
     except (TypeError, ValueError, LookupError, RecursionError) as error:
         culprit = error.__cause__ or error
         problem = f"{kind_of(value)} cannot be written as {kind}: {bounded(str(culprit), 300)}"
@@ -30,7 +30,7 @@ def encode(kind: DataType, value: Any) -> bytes:
         raise InvalidData(str(error), Stage.ENCODING_RESULTS_TO_JSON) from None
 
 
-def _of_its_type(kind: DataType, value: Any) -> Any:
+def of_its_type(kind: DataType, value: Any) -> Any:
     """Lists and dicts are series and frames where that is what the output says."""
     if kind in (DataType.SERIES, *_FRAMES) and isinstance(value, list | dict):
         value = parse(kind, value)

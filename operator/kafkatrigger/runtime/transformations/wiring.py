@@ -1,5 +1,6 @@
 """Which value goes to which input, and where an output goes. Both spellings are read: snake_case and camelCase."""
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ DIRECT = "direct_provisioning"
 _OF_OTHERS = ("filters", "dashboardPositionings")
 
 
-class _Wired(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
+class Wired(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw_only=True):
     """What input and output wirings share. Unknown fields are let through: versions of hetida designer differ in them."""
 
     adapter_id: str | int = DIRECT
@@ -28,14 +29,14 @@ class _Wired(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, kw
         return self.adapter_id in (DIRECT, 1)
 
 
-class InputWiring(_Wired, frozen=True, kw_only=True):
+class InputWiring(Wired, frozen=True, kw_only=True):
     """Where an input's value comes from."""
 
     workflow_input_name: str
     use_default_value: bool = False
 
 
-class OutputWiring(_Wired, frozen=True, kw_only=True):
+class OutputWiring(Wired, frozen=True, kw_only=True):
     """Where an output's value goes to."""
 
     workflow_output_name: str
@@ -59,46 +60,37 @@ def from_json(given: object) -> Wiring:
 
 def _camel(node: object) -> object:
     """Keys in camelCase, but for those that are others': of filters and of dashboards."""
-    if isinstance(node, Mapping):
+    if isinstance(node, dict):
         return {
-            (word := _camel_word(key)): value if word in _OF_OTHERS else _camel(value) for key, value in node.items()
+            (word := camel_word(key)): value if word in _OF_OTHERS else _camel(value) for key, value in node.items()
         }
     return [_camel(each) for each in node] if isinstance(node, list | tuple) else node
 
 
-def _camel_word(word: str) -> str:
+@functools.lru_cache
+def camel_word(word: str) -> str:
+    """`ref_id` as `refId`; words without an underscore stay."""
     first, *others = word.split("_")
     return first + "".join(each.capitalize() for each in others)
 
 
 def direct_values(wiring: Wiring, inputs: Mapping[str, bool], outputs: Iterable[str]) -> dict[str, str]:
-    """The text of each wired input's value; inputs are given with whether they are required. InvalidWiring."""
-    wired = {each.workflow_input_name: each for each in wiring.input_wirings}
+    """The text of each input that is wired directly; inputs are given with whether they are required. InvalidWiring."""
+    wired = {each.workflow_input_name: each for each in wiring.input_wirings if not each.use_default_value}
     _check_names("input", [each.workflow_input_name for each in wiring.input_wirings], list(inputs))
     _check_names("output", [each.workflow_output_name for each in wiring.output_wirings], list(outputs))
-    _check_adapters(wiring)
-    values = {name: _text(each) for name, each in wired.items() if not each.use_default_value}
-    if missing := [name for name, is_required in inputs.items() if is_required and name not in values]:
+    if missing := [name for name, is_required in inputs.items() if is_required and name not in wired]:
         raise InvalidWiring(f"{_quoted(missing)} of the inputs have no default and no value: wire them")
-    return values
+    return {name: _text(each) for name, each in wired.items() if each.is_direct}
 
 
 def _check_names(kind: str, wired: list[str], known: list[str]) -> None:
-    if twice := sorted({name for name in wired if wired.count(name) > 1}):
+    if len(set(wired)) < len(wired):
+        twice = sorted({name for name in wired if wired.count(name) > 1})
         raise InvalidWiring(f"{_quoted(twice)}: an {kind} can be wired once, and is wired several times")
     if unknown := [name for name in wired if name not in known]:
         there = _quoted(known) if known else "none"
         raise InvalidWiring(f"{_quoted(unknown)}: there is no such {kind}; the transformation's are {there}")
-
-
-def _check_adapters(wiring: Wiring) -> None:
-    wired: list[tuple[str, _Wired]] = [(each.workflow_input_name, each) for each in wiring.input_wirings]
-    wired += [(each.workflow_output_name, each) for each in wiring.output_wirings]
-    for name, each in wired:
-        if not each.is_direct:
-            raise InvalidWiring(
-                f"{name!r} is wired to the adapter {each.adapter_id!r}, which is not there: use {DIRECT}"
-            )
 
 
 def _text(wired: InputWiring) -> str:

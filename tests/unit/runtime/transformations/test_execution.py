@@ -356,11 +356,11 @@ def wired(*inputs: dict[str, Any], **more: Any) -> Wiring:
         ),
         (
             wired({"adapter_id": "sql"}),
-            "'x' is wired to the adapter 'sql', which is not there: use direct_provisioning",
+            "the input 'x' is wired to the adapter 'sql', which is not there: there are 'direct_provisioning'",
         ),
         (
             wired({}, output_wirings=[{"workflow_output_name": "sum", "adapter_id": 2}]),
-            "'sum' is wired to the adapter 2, which",
+            "the output 'sum' is wired to the adapter '2', which",
         ),
         (wired({"filters": {}}), "the input 'x' is wired without a value: set filters.value"),
         (wiring(x="one"), "the input 'x': 'one' is no FLOAT: could not convert string to float: 'one'"),
