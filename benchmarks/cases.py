@@ -30,6 +30,7 @@ class Contestant:
     """What the table calls it; the program's name without it."""
     workers: int = 2
     function: str = "work:handler"
+    """Empty where messages are requests."""
     filter: str | None = None
     protocol: Protocol = "Auto"
     rate: int = 0
@@ -63,7 +64,8 @@ class Case:
             "zipf": f"{KEYS:,} keys, Zipf 1.1",
             "hot": f"half of one key, half of {KEYS:,} in turn",
         }
-        return f"{self.guarantee}, JSON of {self.load.size:,} B, {keys[self.load.keys]}, {PARTITIONS} partitions"
+        value = f"requests for {self.load.requested}" if self.load.requested else f"JSON of {self.load.size:,} B"
+        return f"{self.guarantee}, {value}, {keys[self.load.keys]}, {PARTITIONS} partitions"
 
     def resized(self, messages: int) -> "Case":
         """The same with at most so many messages for each contestant."""
@@ -136,6 +138,12 @@ def _filtering() -> Case:
     return Case("filter", f"With the CEL filter `{FILTER}`, which half pass", "rate", contestants, targets=targets)
 
 
+def _requesting(requested: str, title: str, messages: int, rate: float) -> Case:
+    contestants = tuple(Contestant("kafkatrigger", messages * n, _workers(n), workers=n, function="") for n in (1, 2))
+    targets = (Target(f"{_workers(1)} >= {rate:,.0f}/s", _workers(1), "rate", at_least=rate),)
+    return Case(f"request-{requested}", title, "rate", contestants, load=Load(0, requested=requested), targets=targets)
+
+
 def _latency(guarantee: Guarantee, p99: float) -> Case:
     steady, calm, half = 5_000, 1_000, f"{OURS}, half its maximum"
     contestants = (
@@ -197,6 +205,8 @@ CASES = (
     _waiting(),
     _burning(),
     _filtering(),
+    _requesting("nothing", "Requests for a component that does nothing: hetida designer's 220/s times 40", 100_000, 8_800),
+    _requesting("RUL", "Requests for a workflow of five components, 1,000 points: its 67/s times 5", 4_000, 335),
     _latency("AtLeastOnce", 25),
     _latency("ExactlyOnce", 150),
     _memory(),

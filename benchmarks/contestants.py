@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from benchmarks import processes
 from benchmarks.cases import LINGER_MS, Contestant, Guarantee
+from benchmarks.programs.transformations import manifests
 from benchmarks.programs.work import WAIT_SECONDS
 from tests.cluster.cache import Entry
 from tests.cluster.settings import REPOSITORY
@@ -114,11 +115,23 @@ def trigger(contestant: Contestant, guarantee: Guarantee, bootstrap: str, source
     return {
         "kafka": {"bootstrapServers": [bootstrap]},
         "source": reading,
-        "transformation": {"function": contestant.function},
+        "transformation": {"function": contestant.function}
+        if contestant.function
+        else {"request": {"schema": "Execute", "selector": {}}},
         "delivery": {} if guarantee == "AtLeastOnce" else {"guarantee": guarantee},
         "response": {"topic": target},
         "runtime": {"workers": contestant.workers},
     }
+
+
+class _RequestedPod(Pod):
+    """A pod that has the Transformations of the benchmarks."""
+
+    @property
+    def transformations(self) -> Path:  # type: ignore[override]
+        path = self.folder / "transformations.json"
+        path.write_bytes(manifests())
+        return path
 
 
 @contextmanager
@@ -127,7 +140,8 @@ def running(
 ) -> Iterator[Running]:
     """The contestant at work on the source from its beginning, until the context ends."""
     if contestant.program == "kafkatrigger":
-        with Pod(trigger(contestant, guarantee, bootstrap, source, target), functions=PROGRAMS) as pod:
+        kind = Pod if contestant.function else _RequestedPod
+        with kind(trigger(contestant, guarantee, bootstrap, source, target), functions=PROGRAMS) as pod:
             yield Ours(pod)
             pod.stop(STOP_SECONDS)
     else:

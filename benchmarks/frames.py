@@ -1,11 +1,11 @@
 """How fast one worker is: messages a second over its socket, for a trivial function on JSON of about 150 bytes.
 
-    python -m benchmarks.frames [plain|filter|filtered|batch|async|request|ten|series|figure|stream ...]
+    python -m benchmarks.frames [plain|filter|filtered|batch|async|request|ten|series|figure|rul|stream ...]
                                 [--messages N] [--batch N] [--ahead N]
 
 `filter` passes every message and `filtered` none; `async` waits 5 ms for each message, with 1,000 keys. Requests run a
 component that does nothing, a workflow of `ten` of them, one that gets a series of 1,440 points, and one that answers a
-figure of 1,500; `stream` is the first of these for every message.
+figure of 1,500; `rul` is the workflow of the tests, without its plot; `stream` is the first of these for every message.
 
 It plays the consumer, but only encodes and decodes frames, so what it measures is the runtime.
 """
@@ -76,9 +76,9 @@ def _function(name: str, expression: str = "", share: float = 1.0) -> Case:
     return Case(Work(f"functions:{name}", "JSON", "String", "Key", 30_000, False, expression), _reading(), share)
 
 
-def _request(identity: str, inputs: dict[str, object], share: float) -> Case:
+def _request(identity: str, share: float) -> Case:
     work = Work("", "Bytes", "String", "Key", 30_000, False, transforming=Transforming(mode="Execute"))
-    return Case(work, transformations.request(identity, inputs), share)
+    return Case(work, transformations.request(identity, transformations.INPUTS[identity]), share)
 
 
 def _stream() -> Case:
@@ -107,10 +107,11 @@ CASES = {
     "filtered": _function("plain", "value.value > 80"),
     "batch": _function("in_batches"),
     "async": _function("waiting", share=0.2),
-    "request": _request("nothing", {"x": 1}, 0.1),
-    "ten": _request("ten", {"x": 1}, 0.1),
-    "series": _request("series", {"s": transformations.series(1440)}, 0.01),
-    "figure": _request("figure", {"points": 1500}, 0.01),
+    "request": _request("nothing", 0.1),
+    "ten": _request("ten", 0.1),
+    "series": _request("series", 0.01),
+    "figure": _request("figure", 0.01),
+    "rul": _request("RUL", 0.005),
     "stream": _stream(),
 }
 

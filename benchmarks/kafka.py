@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-import orjson
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from benchmarks.cases import PARTITIONS
 from benchmarks.history import History
-from benchmarks.loads import Load, records
+from benchmarks.loads import Load, number, records
 from tests.cluster.broker import HostBroker
 from tests.support.waiting import until
 
@@ -103,7 +102,7 @@ class Kafka:
         """The history with all responses of a topic."""
         for messages in self.read(topic):
             for message in messages:
-                history.add(message.key(), orjson.loads(message.value())["n"])
+                history.add(message.key(), number(message.value()))
         return history
 
 

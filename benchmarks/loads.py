@@ -9,6 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal
+from uuid import UUID
+
+import orjson
+
+from benchmarks.programs import transformations
 
 KEYS = 1000
 ZIPF_EXPONENT = 1.1
@@ -27,14 +32,31 @@ class Load:
     messages: int
     size: int = 150
     keys: Keys = "uniform"
+    requested: str = ""
+    """Messages are requests for this transformation, of whatever size; the job's id says their number."""
 
 
 def records(load: Load) -> Iterator[dict[str, bytes]]:
     """Key and value of each message."""
+    if load.requested:
+        yield from _requests(load)
+        return
     note = b"x" * load.size
     for n, key in enumerate(_keys(load)):
         head = b'{"n":%d,"at":0.0,"value":%d.5,"note":"' % (n, n % 20)
         yield {"key": key, "value": head + note[: load.size - len(head) - 2] + b'"}'}
+
+
+def _requests(load: Load) -> Iterator[dict[str, bytes]]:
+    rest = transformations.request(load.requested, transformations.INPUTS[load.requested]).removeprefix(b"{")
+    for n, key in enumerate(_keys(load)):
+        yield {"key": key, "value": b'{"job_id":"%s",%s' % (str(UUID(int=n)).encode(), rest)}
+
+
+def number(response: bytes) -> int:
+    """Of the message that was answered."""
+    said = orjson.loads(response)
+    return said["n"] if "n" in said else UUID(said["job_id"]).int
 
 
 def _keys(load: Load) -> Iterator[bytes]:

@@ -5,14 +5,14 @@ The same for every contestant, and a contestant has no part in it. CPU is counte
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks import processes
 from benchmarks.cases import Case, Contestant
 from benchmarks.contestants import ContestantError, Running, running
 from benchmarks.history import History
 from benchmarks.kafka import Kafka
-from benchmarks.loads import Load, passes_filter
+from benchmarks.loads import passes_filter
 from benchmarks.measured import Run
 
 POLL_FIRST = 0.005
@@ -49,7 +49,7 @@ class Cost:
 
 def measure(kafka: Kafka, case: Case, contestant: Contestant) -> Run:
     """One run: `ContestantError` when it does not get to its end."""
-    source = kafka.filled(Load(contestant.messages, case.load.size, case.load.keys))
+    source = kafka.filled(replace(case.load, messages=contestant.messages))
     target = kafka.create()
     try:
         with running(contestant, case.guarantee, kafka.bootstrap, source, target) as at_work:

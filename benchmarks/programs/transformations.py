@@ -17,6 +17,7 @@ from kafkatrigger.runtime.transformations.model import (
     Revision,
     Workflow,
 )
+from tests.support.rul import measured, revisions
 
 _NOTHING = "def main(*, x):\n    return {'x': x}\n"
 _SERIES = "def main(*, s):\n    return {'n': len(s)}\n"
@@ -38,13 +39,19 @@ def main(*, points):
 
 def specs() -> dict[str, bytes]:
     """The JSON of each revision's `spec`, by id."""
-    revisions = [
+    mine = [
         _component("nothing", _NOTHING, Input("x", DataType.FLOAT), Output("x", DataType.FLOAT)),
         _component("series", _SERIES, Input("s", DataType.SERIES), Output("n", DataType.INT)),
         _component("figure", _FIGURE, Input("points", DataType.INT), Output("figure", DataType.ANY)),
         _chain("ten", 10),
     ]
-    return {each.id: msgspec.json.encode(each) for each in revisions}
+    return {each.id: msgspec.json.encode(each) for each in mine + _rul()}
+
+
+def manifests() -> bytes:
+    """The Transformations of a namespace, as a list of the API."""
+    items = [{"metadata": {"name": name.lower()}, "spec": msgspec.Raw(spec)} for name, spec in specs().items()]
+    return msgspec.json.encode({"items": items})
 
 
 def request(identity: str, inputs: dict[str, object]) -> bytes:
@@ -63,6 +70,22 @@ def request(identity: str, inputs: dict[str, object]) -> bytes:
 def series(points: int) -> dict[str, float]:
     """A value every minute."""
     return {f"2026-01-{1 + m // 1440:02}T{m // 60 % 24:02}:{m % 60:02}:00.000Z": 2.5 + m / 7 for m in range(points)}
+
+
+INPUTS: dict[str, dict[str, object]] = {
+    "nothing": {"x": 1},
+    "ten": {"x": 1},
+    "series": {"s": series(1440)},
+    "figure": {"points": 1500},
+    "RUL": {"inp_series": measured(), "limit": 1.3, "num_days_forecast": 30},
+}
+"""Of a request for each."""
+
+
+def _rul() -> list[Revision]:
+    """The workflow that is compared with numpy, under a name of its own."""
+    *parts, whole = revisions()
+    return [*parts, msgspec.structs.replace(whole, id="RUL")]
 
 
 def _component(name: str, code: str, given: Input, made: Output) -> Revision:

@@ -12,7 +12,7 @@ import urllib.request
 import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -35,6 +35,8 @@ FUNCTIONS = Path(__file__).parent
 
 class Pod:
     """One consumer process and its runtime process."""
+
+    runtime_module = "kafkatrigger.runtime"
 
     def __init__(
         self,
@@ -89,9 +91,7 @@ class Pod:
 
     def _runtime(self) -> subprocess.Popen[bytes]:
         limit = ["--memory-limit", str(self._memory_limit)] if self._memory_limit else []
-        return self._start(
-            "kafkatrigger.runtime", "--socket", str(self.socket), "--workers", str(self._workers), *limit
-        )
+        return self._start(self.runtime_module, "--socket", str(self.socket), "--workers", str(self._workers), *limit)
 
     def _consumer(self) -> subprocess.Popen[bytes]:
         arguments = (
@@ -161,7 +161,7 @@ class Pod:
         refs = [BlockedRef(each.topic, each.partition, each.offset) for each in keys]
         return self.ask(ResolveBlocked(action, refs)).count
 
-    def wait_ready(self, seconds: float = 60.0) -> "Pod":
+    def wait_ready(self, seconds: float = 60.0) -> Self:
         """Until the readiness probe would pass."""
         until(lambda: self.get("/readyz")[0] == 200, seconds, f"readiness ({self.logs[-2000:]})")
         return self
@@ -248,7 +248,7 @@ class Pod:
         self.runtime.terminate()
         self.runtime.wait(seconds)
 
-    def __enter__(self) -> "Pod":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -93,13 +93,16 @@ def connections(config: ConsumerConfig, transactional_id: str = "") -> Connectio
     targets = {config.dead_letter.topic, *(each.topic for each in config.result_topics)}
     test = partial(probe.write_and_abort, f"{transactional_id}.probe") if transactional_id else probe.write
 
+    # Responses with plots are large, and a tenth of that compressed; of small ones it would cost a part of the throughput.
+    is_compressed = config.transforming is not None
+
     def settings(batch_bytes: int) -> client.Configuration:
-        plain = client.outbox(common, config.max_buffered_bytes, batch_bytes)
+        plain = client.outbox(common, config.max_buffered_bytes, batch_bytes, is_compressed=is_compressed)
         return client.transactional(plain, transactional_id) if transactional_id else plain
 
     return Connections(
         settings=settings,
-        probe=probe.probe(test, client.outbox(common, config.max_buffered_bytes)),
+        probe=probe.probe(test, client.outbox(common, config.max_buffered_bytes, is_compressed=is_compressed)),
         limits=Limits(sorted(targets), partial(topics.ask_settings, admin)),
     )
 

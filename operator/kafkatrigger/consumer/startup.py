@@ -1,7 +1,6 @@
 """What has to be there before the group is joined: brokers that answer, and the topics."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from confluent_kafka.admin import AdminClient
 
@@ -47,10 +46,10 @@ def _ensure(
     existing: dict[str, int],
     partitions: int,
     field: str,
-    settings: Mapping[str, str] = MappingProxyType({}),
+    settings: Mapping[str, str] | None = None,
 ) -> str | None:
     if wanted.topic in existing:
         return None
     if wanted.create:
-        return topics.create(admin, wanted.topic, partitions, {"max.message.bytes": str(wanted.max_bytes), **settings})
+        return topics.create(admin, wanted.topic, partitions, settings, {"max.message.bytes": str(wanted.max_bytes)})
     return f"the topic {wanted.topic} does not exist: create it, set {field}.create or correct {field}.topic"

@@ -87,7 +87,13 @@ _WRITE_TIMEOUT_MS = 8_000
 """How long a topic may leave a record unwritten before it counts as one that refuses writes. Less than a transaction."""
 
 
-def outbox(common: Configuration, buffer_bytes: int, batch_bytes: int = BATCH_BYTES) -> Configuration:
+LARGEST_RECORD = 64 * 1024 * 1024
+"""Bytes. The broker decides what is too large; a lower limit of the client's would refuse what the topic allows."""
+
+
+def outbox(
+    common: Configuration, buffer_bytes: int, batch_bytes: int = BATCH_BYTES, *, is_compressed: bool = False
+) -> Configuration:
     """The producer of responses and dead letters: idempotent; what it gives up is written again by its user."""
     return {
         **common,
@@ -96,13 +102,14 @@ def outbox(common: Configuration, buffer_bytes: int, batch_bytes: int = BATCH_BY
         "linger.ms": 2,
         "batch.size": batch_bytes,
         "queue.buffering.max.messages": 1_000_000,
-        "queue.buffering.max.kbytes": max(1024, buffer_bytes // 1024),
+        # What does not fit into an empty queue would wait for ever.
+        "queue.buffering.max.kbytes": max(LARGEST_RECORD, buffer_bytes) // 1024,
+        "compression.type": "lz4" if is_compressed else "none",
         # How long a topic may be unknown (a new one is, for a moment) before a write to it is reported as failed.
         "topic.metadata.propagation.max.ms": _WRITE_TIMEOUT_MS,
         # A topic without enough replicas must not hold up the acknowledgements of all others for ever.
         "message.timeout.ms": _WRITE_TIMEOUT_MS,
-        # The broker decides what is too large; the client's own limit would refuse what the topic allows.
-        "message.max.bytes": 64 * 1024 * 1024,
+        "message.max.bytes": LARGEST_RECORD,
         "delivery.report.only.error": True,
     }
 

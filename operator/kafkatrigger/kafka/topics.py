@@ -54,14 +54,25 @@ def missing_sentence(absent: Sequence[str]) -> str:
     return f"the source {noun} {names} {verb} not exist: create {them} or correct spec.source.topics"
 
 
-def create(admin: AdminClient, topic: str, partitions: int, settings: Mapping[str, str] | None = None) -> str | None:
-    """Creates the topic with the broker's default replication; a sentence where that failed, None where it exists now."""
-    new = NewTopic(topic, partitions, -1, config=dict(settings or {}))
+def create(
+    admin: AdminClient,
+    topic: str,
+    partitions: int,
+    settings: Mapping[str, str] | None = None,
+    wishes: Mapping[str, str] | None = None,
+) -> str | None:
+    """Creates the topic with the broker's default replication; a sentence where that failed, None where it exists now.
+
+    Where the broker's rules do not allow the settings that are only wished for, it is created without them.
+    """
+    new = NewTopic(topic, partitions, -1, config={**(settings or {}), **(wishes or {})})
     try:
         admin.create_topics([new], request_timeout=CREATE_TIMEOUT)[topic].result()
     except KafkaException as error:
         if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
             return None
+        if wishes and error.args[0].code() in (KafkaError.INVALID_CONFIG, KafkaError.POLICY_VIOLATION):
+            return create(admin, topic, partitions, settings)
         return f"the topic {topic} could not be created ({error.args[0].str()}): create it yourself"
     return None
 

@@ -52,7 +52,7 @@ class Outbox:
             self.flush()
 
     def flush(self) -> None:
-        """Sends what there is."""
+        """Sends what there is, of earlier batches first: what of a lane is in several of them is answered in its order."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -61,7 +61,7 @@ class Outbox:
             runs, self._runs = self._runs, {}
             results = [
                 Results(batch, indexes[0], outcomes, indexes, runs.get(batch, []))
-                for batch, (indexes, outcomes) in parts.items()
+                for batch, (indexes, outcomes) in sorted(parts.items())
             ]
             self._write(b"".join(map(frames.encode, results)))
 

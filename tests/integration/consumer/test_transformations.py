@@ -83,6 +83,29 @@ def test_a_stream_says_what_numpy_says(broker: HostBroker, topics: Topics, guara
     rul.check({**found["output_results_by_output_name"], "forecast": written["value"]["value"]}, series, LIMIT, DAYS)
 
 
+@pytest.mark.parametrize("guarantee", ["AtLeastOnce", "ExactlyOnce"])
+def test_a_message_of_a_stream_that_does_not_fit_is_a_dead_letter(
+    broker: HostBroker, topics: Topics, guarantee: str
+) -> None:
+    source = topics.create(1)
+    share = identified(component("Share", "def main(*, x):\n    return {'y': 1 / x}\n", "x: FLOAT", "y: FLOAT"))
+    wiring = {"inputs": [{"name": "x", "from": "value.x"}], "outputs": [{"name": "y", "topic": f"{source}.side"}]}
+    given = transforming(
+        broker, source, {"ref": {"name": "share"}, "wiring": wiring}, delivery={"guarantee": guarantee}
+    )
+    with Pod(given, transformations=[share]) as pod:
+        topics.produce(source, [(b"a", b'{"x": 2}'), (b"b", b'{"y": 2}'), (b"c", b'{"x": 0}'), (b"d", b'{"x": 4}')])
+        wait_committed(topics, pod, source)
+        assert [each["result"] for each in documents(topics.read(f"{source}.out", 2))] == ["ok", "ok"]
+        assert sorted(each["value"]["value"] for each in documents(topics.read(f"{source}.side", 2))) == [0.25, 0.5]
+        letters = {
+            each.key(): dict(each.headers() or [])["kafkatrigger.error.message"]
+            for each in topics.read(f"{source}.dlq", 2)
+        }
+    assert letters[b"b"] == b"the input 'x' has no default, and 'value.x' finds nothing in the message"
+    assert letters[b"c"].startswith(b"float division by zero (COMPONENT CODE, main, line 2)")
+
+
 @pytest.mark.parametrize("schema", ["Execute", "WorkflowExecution06"])
 def test_requests_say_what_numpy_says(broker: HostBroker, topics: Topics, schema: str) -> None:
     source = topics.create(1)

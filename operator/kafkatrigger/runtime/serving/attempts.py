@@ -6,7 +6,7 @@ from kafkatrigger.api.frames import Failed, Outcome, Output, Outputs
 from kafkatrigger.runtime.errors import AttemptFailed, bounded, class_name
 from kafkatrigger.runtime.function import Permanent, Retriable
 from kafkatrigger.runtime.serving.message_values import records
-from kafkatrigger.runtime.transformations.code import place
+from kafkatrigger.runtime.transformations.code import MODULES, place
 from kafkatrigger.runtime.transformations.execution import Attempt
 from kafkatrigger.runtime.transformations.problems import ComponentFailed, Stage, TransformationError
 
@@ -17,7 +17,7 @@ def attempt_failed(error: TransformationError) -> AttemptFailed:
     is_result = error.stage is Stage.ENCODING_RESULTS_TO_JSON
     failure = Failed(
         "InvalidResult" if is_result else "FunctionFailed",
-        class_name(cause) if cause else type(error).__name__,
+        _class_of(cause) if cause else type(error).__name__,
         bounded(f"{bounded(str(error), 800)}{_where(error)}"),
         _is_permanent(error),
     )
@@ -36,6 +36,12 @@ def _is_permanent(error: TransformationError) -> bool:
     if isinstance(error, ComponentFailed):
         return isinstance(error.__cause__, Permanent)
     return not error.retriable
+
+
+def _class_of(cause: BaseException) -> str:
+    """With its module, unless that is a component."""
+    name = class_name(cause)
+    return name.rpartition(".")[2] if name.startswith(MODULES) else name
 
 
 def _where(error: TransformationError) -> str:

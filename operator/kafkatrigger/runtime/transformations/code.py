@@ -14,6 +14,8 @@ from kafkatrigger.runtime.transformations.problems import InvalidTransformation
 Main = Callable[..., Any]
 FILE = "COMPONENT CODE"
 """What components' files are called in tracebacks, with their id behind it."""
+MODULES = "kafkatrigger_component_"
+"""What components' modules are called, with their id behind it."""
 _CACHED = 4096
 
 
@@ -27,7 +29,7 @@ def load(identity: str, code: str) -> Main:
     hdutils.provide()
     file = f"{FILE} {identity}"
     linecache.cache[file] = (len(code), None, code.splitlines(keepends=True), file)
-    module = types.ModuleType(f"kafkatrigger_component_{identity.replace('-', '_')}")
+    module = types.ModuleType(f"{MODULES}{identity.replace('-', '_')}")
     module.__file__ = file
     sys.modules[module.__name__] = module  # dataclasses and pickle look for it there
     try:
