@@ -9,6 +9,7 @@ worker then has a connection of its own, so that batches and results take no det
        ◀──────────────── Welcome | Refused
        ◀──────────────── WorkerState ready | failed
        Attach(i) ─────── connection i ───────────▶ hands the socket over ──────▶
+       Revisions ─── where messages are requests: what there is to request ───▶
        Batch ─────────────────────────────────────────────────────────────────▶
        ◀─────────────────────────────────────────────────────────────── Results
        ◀──────────────── WorkerExited (what had started and not finished)

@@ -52,6 +52,7 @@ def import_files(files: tuple[Path, ...], folder: Path) -> None:
             path = folder / f"{name}.yaml"
             path.write_text(text_of(to_manifest(revision, name)))
             click.echo(f"wrote {path}")
+        click.echo(f"into a cluster: kubectl apply --server-side --filename {folder}")
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror}") from None
     except TransformationError as error:

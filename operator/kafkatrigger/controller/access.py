@@ -14,8 +14,10 @@ Manifest = dict[str, Any]
 
 RBAC = "rbac.authorization.k8s.io"
 TOKEN_VOLUME = "kafkatrigger-token"  # noqa: S105 - a name
-TOKEN_SECONDS = 3607
-"""An hour, as Kubernetes writes it for the tokens that it mounts by itself; the kubelet replaces it before."""
+TOKEN_SECONDS = 3600
+"""The kubelet replaces it before. Not 3607, as Kubernetes writes for tokens that it mounts by itself: the API server lets
+those live for a year.
+"""
 
 
 def account(name: str, spec: KafkaTriggerSpec) -> str:

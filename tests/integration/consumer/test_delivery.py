@@ -45,7 +45,7 @@ BAD = {
     "hangs": (action("hang"), "Timeout", 3),
     "exits": (action("exit"), "WorkerCrashed", 3),
     "crashes": (action("segfault"), "WorkerCrashed", 3),
-    "too large": (action("large", size=2_000_000), "ResponseRefused", 1),
+    "too large": (action("large", size=12_000_000), "ResponseRefused", 1),
 }
 
 

@@ -15,7 +15,7 @@ from tests.support.waiting import until
 def test_one_response_too_large_costs_only_itself(broker: HostBroker, topics: Topics) -> None:
     source = topics.create(1)
     small = numbered(400, keys=10)
-    large = (b"large", action("large", size=2_000_000, n=-1))
+    large = (b"large", action("large", size=12_000_000, n=-1))
     topics.produce(source, [*small[:200], large, *small[200:]])
     with Pod(spec(broker, source, runtime={"workers": 1})) as pod:
         until(lambda: topics.committed(pod.config.group_id, source) == {0: 401}, 60)

@@ -1,5 +1,9 @@
 """Triggers that run Transformations: whether these are there, and what their pods get to read them."""
 
+import base64
+import json
+
+from kafkatrigger.controller.access import TOKEN_VOLUME
 from tests.integration.controller.operator_process import OperatorProcess
 from tests.integration.controller.world import PATIENCE, World
 from tests.support.kubernetes import DEPLOYMENTS, ROLE_BINDINGS, SERVICE_ACCOUNTS, TRANSFORMATIONS, Body
@@ -64,6 +68,20 @@ def test_an_account_comes_and_goes(world: World, operator: OperatorProcess) -> N
     world.apply()
     world.wait_no_object(ROLE_BINDINGS, BINDING)
     assert "Traceback" not in operator.log
+
+
+def test_tokens_live_for_an_hour(world: World) -> None:
+    world.put_transformation()
+    world.apply(transformation=REF)
+    (pod,) = world.pods(1)
+    (volume,) = [each for each in pod["spec"]["volumes"] if each["name"] == TOKEN_VOLUME]
+    seconds = volume["projected"]["sources"][0]["serviceAccountToken"]["expirationSeconds"]
+    of_pod = {"kind": "Pod", "apiVersion": "v1", "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}
+    request = {"spec": {"expirationSeconds": seconds, "boundObjectRef": of_pod}}
+    answer = world.api.call("POST", f"{world.path(SERVICE_ACCOUNTS, 'rul-consumer')}/token", request)
+    payload = answer["status"]["token"].split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    assert claims["exp"] - claims["iat"] == seconds
 
 
 def test_a_changed_wiring_rolls_the_pods(world: World) -> None:

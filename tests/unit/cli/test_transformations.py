@@ -33,7 +33,12 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "exported.json").write_text(json.dumps([ADD, FLOW]))
     result = call("import", tmp_path / "exported.json", "--output-dir", tmp_path / "here")
     assert result.exit_code == 0, result.output
-    assert result.output == f"wrote {tmp_path}/here/add-one-1-0-0.yaml\nwrote {tmp_path}/here/flow-1-0-0.yaml\n"
+    folder = tmp_path / "here"
+    assert result.output.splitlines() == [
+        f"wrote {folder}/add-one-1-0-0.yaml",
+        f"wrote {folder}/flow-1-0-0.yaml",
+        f"into a cluster: kubectl apply --server-side --filename {folder}",
+    ]
     return tmp_path / "here"
 
 
