@@ -128,7 +128,7 @@ class _RequestedPod(Pod):
     """A pod that has the Transformations of the benchmarks."""
 
     @property
-    def transformations(self) -> Path:  # type: ignore[override]
+    def transformations(self) -> Path:
         path = self.folder / "transformations.json"
         path.write_bytes(manifests())
         return path

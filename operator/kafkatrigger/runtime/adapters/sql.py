@@ -167,4 +167,4 @@ def _cell(value: Any, column: sa.Column[Any]) -> Any:
     if isinstance(value, pd.Timestamp):
         moment = (value.tz_localize("UTC") if value.tz is None else value).to_pydatetime(warn=False)
         return _bound(column, moment.astimezone(UTC))
-    return value
+    return value.item() if hasattr(value, "item") else value  # numbers of numpy, in columns of objects
