@@ -8,8 +8,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tests.cluster.settings import REPOSITORY
@@ -27,7 +29,7 @@ class Mutant:
 
     path: Path
     promise: str
-    tests: list[str]
+    tests: tuple[str, ...]
 
     @classmethod
     def read(cls, path: Path) -> "Mutant":
@@ -37,32 +39,35 @@ class Mutant:
             raise ValueError(
                 f"{path.name}: the first line says what is promised, the second `# tests: ARGUMENTS OF PYTEST`"
             )
-        return cls(path, promise.removeprefix("# "), shlex.split(tests.removeprefix("# tests: ")))
+        return cls(path, promise.removeprefix("# "), tuple(shlex.split(tests.removeprefix("# tests: "))))
 
     def verdict(self) -> str:
-        """Applies it to a copy and runs its tests there."""
-        with tempfile.TemporaryDirectory(prefix="kafkatrigger-mutant-") as scratch:
-            copy = Path(scratch)
-            for name in COPIED:
-                _copy(REPOSITORY / name, copy / name)
-            patch = subprocess.run(
-                ["git", "apply", "--recount", self.path], cwd=copy, capture_output=True, text=True, check=False
-            )
-            if patch.returncode:
-                return f"{BROKEN}: {patch.stderr.strip()}"
-            return self._outcome(copy)
+        """Applies it to a copy and runs its tests there, which tell of it only where they pass without it."""
+        if not _pass(self.tests):
+            return f"{BROKEN}: its tests do not pass without it, either"
+        with _copy() as copy:
+            command = ["git", "apply", "--recount", str(self.path)]
+            patch = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
+            return f"{BROKEN}: {patch.stderr.strip()}" if patch.returncode else _outcome(copy, self.tests)
 
-    def _outcome(self, copy: Path) -> str:
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *self.tests]
-        try:
-            # Processes that tests start have to find the copy, too, and not what is installed.
-            environment = {**os.environ, "PYTHONPATH": str(copy / "operator")}
-            done = subprocess.run(
-                command, cwd=copy, env=environment, capture_output=True, text=True, timeout=LONGEST, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return KILLED
-        return judged(done.returncode, done.stdout)
+
+@cache
+def _pass(tests: tuple[str, ...]) -> bool:
+    with _copy() as copy:
+        return _outcome(copy, tests) == SURVIVED
+
+
+def _outcome(copy: Path, tests: Sequence[str]) -> str:
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    # Processes that tests start have to find the copy, too, and not what is installed.
+    environment = {**os.environ, "PYTHONPATH": str(copy / "operator")}
+    try:
+        done = subprocess.run(
+            command, cwd=copy, env=environment, capture_output=True, text=True, timeout=LONGEST, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return KILLED
+    return judged(done.returncode, done.stdout)
 
 
 def judged(code: int, output: str) -> str:
@@ -75,11 +80,16 @@ def judged(code: int, output: str) -> str:
     return SURVIVED if code == 0 else f"{BROKEN}: pytest ended with {code}: {summary}"
 
 
-def _copy(source: Path, target: Path) -> None:
-    if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
-    else:
-        shutil.copy(source, target)
+@contextmanager
+def _copy() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="kafkatrigger-mutant-") as scratch:
+        for name in COPIED:
+            given, taken = REPOSITORY / name, Path(scratch, name)
+            if given.is_dir():
+                shutil.copytree(given, taken, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(given, taken)
+        yield Path(scratch)
 
 
 def main(names: Sequence[str]) -> int:

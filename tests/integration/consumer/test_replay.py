@@ -18,7 +18,10 @@ def answered(broker: HostBroker, errand: Errand) -> Answer:
 
 
 def a_group(broker: HostBroker, source: str) -> Group:
-    return Group((broker.bootstrap,), f"g.{source}")
+    """Of a broker that answers for it: one that nobody asked before makes the topic of offsets first."""
+    group = Group((broker.bootstrap,), f"g.{source}")
+    until(lambda: answered(broker, Check(group, Wish((source,), "latest"))).moves, 60, "an answer")
+    return group
 
 
 @pytest.mark.parametrize("guarantee", ["AtLeastOnce", "ExactlyOnce"])
