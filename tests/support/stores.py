@@ -92,6 +92,30 @@ def _server(programs: Path, folder: Path, port: int) -> Iterator[None]:
         server.wait(30)
 
 
+class Certificate(NamedTuple):
+    """For 127.0.0.1, signed by itself."""
+
+    file: Path
+    key: Path
+
+
+def certificate(folder: Path) -> Certificate:
+    """A new one; who is to trust it has to be told."""
+    made = Certificate(folder / "tls.crt", folder / "tls.key")
+    subject = [
+        "-subj",
+        "/CN=test",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
+    ]
+    key: list[str | Path] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", made.key]
+    command: list[str | Path] = ["openssl", "req", "-x509", "-days", "2", *subject, *key, "-out", made.file]
+    subprocess.run(command, check=True, capture_output=True)
+    return made
+
+
 class ObjectStore(NamedTuple):
     """A running store; folders of `root` are buckets."""
 
@@ -102,19 +126,29 @@ class ObjectStore(NamedTuple):
 
 
 @contextmanager
-def object_store() -> Iterator[ObjectStore]:
+def object_store(tls: Certificate | None = None) -> Iterator[ObjectStore]:
     """A store as a process of this machine, which is built when it is not there."""
     VERSITYGW_PROGRAM.ensure()
     (port,) = free_ports(1)
     folder = scratch.new_folder("s3")
     daemon = Daemon("versitygw", folder)
     address = f"127.0.0.1:{port}"
-    store = ObjectStore(f"http://{address}", folder / "root")
+    store = ObjectStore(f"{'https' if tls else 'http'}://{address}", folder / "root")
+    encrypted: list[str | Path] = ["--cert", tls.file, "--key", tls.key] if tls else []
     store.root.mkdir()
     keys = ["--access", store.access_key, "--secret", store.secret_key]
     try:
         daemon.start(
-            [VERSITYGW_PROGRAM.binary("versitygw"), "--port", address, "--quiet", *keys, "posix", folder / "root"]
+            [
+                VERSITYGW_PROGRAM.binary("versitygw"),
+                "--port",
+                address,
+                "--quiet",
+                *keys,
+                *encrypted,
+                "posix",
+                folder / "root",
+            ]
         )
         daemon.wait(lambda: accepts_connections("127.0.0.1", port), 60)
         yield store

@@ -6,12 +6,14 @@ import sys
 import pytest
 
 OPERATOR_ONLY = {"pydantic", "kopf", "kubernetes", "click", "yaml"}
+ANALYTICS_ONLY = {"numpy", "pandas", "plotly", "obstore", "psycopg", "pyarrow", "sqlalchemy", "urllib3"}
 CASES = {
     "kafkatrigger.consumer.__main__": OPERATOR_ONLY,
     "kafkatrigger.runtime.__main__": {*OPERATOR_ONLY, "confluent_kafka", "prometheus_client"},
     "kafkatrigger.runtime.worker": {*OPERATOR_ONLY, "confluent_kafka", "prometheus_client"},
-    "kafkatrigger.runtime.transformations.execution": {*OPERATOR_ONLY, "numpy", "pandas", "plotly"},
-    "kafkatrigger.runtime.transformations.hetida": {*OPERATOR_ONLY, "numpy", "pandas", "plotly"},
+    "kafkatrigger.runtime.transformations.execution": {*OPERATOR_ONLY, *ANALYTICS_ONLY},
+    "kafkatrigger.runtime.adapters.registry": {*OPERATOR_ONLY, *ANALYTICS_ONLY},
+    "kafkatrigger.runtime.transformations.hetida": {*OPERATOR_ONLY, *ANALYTICS_ONLY},
 }
 
 

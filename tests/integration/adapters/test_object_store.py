@@ -15,7 +15,7 @@ from kafkatrigger.runtime.adapters.kept import Kept
 from kafkatrigger.runtime.adapters.protocol import AdapterError
 from kafkatrigger.runtime.transformations.model import DataType
 from tests.support.adapters import failure, loaded, made, secret_of, wired
-from tests.support.stores import ObjectStore, object_store
+from tests.support.stores import ObjectStore, certificate, object_store
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,17 @@ def test_wrong_credentials(store: ObjectStore, tmp_path: Path) -> None:
     error = failure(adapter_of(store._replace(secret_key="wr0ng-canary"), tmp_path), "results/x.json")  # noqa: S106
     assert "the store refuses these credentials" in str(error)
     assert not error.retriable
+
+
+def test_certificates_are_checked(tmp_path: Path) -> None:
+    tls = certificate(tmp_path)
+    with object_store(tls) as store:
+        (store.root / "results").mkdir()
+        assert failure(adapter_of(store, tmp_path), "results/x.json").retriable
+        secret_of(tmp_path / "secret", ca_crt=tls.file.read_text())
+        adapter = adapter_of(store, tmp_path, writableBuckets=["results"])
+        adapter.send(wired("results/x.json"), DataType.INT, 5)
+        assert loaded(adapter, "results/x.json", DataType.INT) == 5
 
 
 def test_a_store_that_is_not_there(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from kafkatrigger.cli.main import main
 from kafkatrigger.cli.manifest import documents, text_of
 from kafkatrigger.cli.transformations import named
+from tests.support.adapters import secret_of
 from tests.unit.runtime.transformations.helpers import component, exported_component, exported_workflow
 from tests.unit.runtime.transformations.test_rul import RUL
 
@@ -68,6 +69,53 @@ def test_another_wiring(folder: Path, name: str, text: str) -> None:
     wiring.write_text(text)
     result = call("test", folder / "flow-1-0-0.yaml", "--wiring", wiring)
     assert json.loads(result.stdout)["output_results_by_output_name"] == {"y": 12}
+
+
+WIRED = {"input_wirings": [{"workflow_input_name": "x", "adapter_id": "files", "ref_id": "x.json"}]}
+
+
+@pytest.mark.parametrize("name", ["adapters.yaml", "adapters.json"])
+def test_adapters(folder: Path, name: str) -> None:
+    around = folder.parent
+    (around / "wiring.json").write_text(json.dumps(WIRED))
+    (around / "x.json").write_text("10")
+    adapters = [{"name": "files", "type": "local_file", "options": {"folders": [str(around)]}}]
+    (around / name).write_text(json.dumps(adapters))
+    result = call("test", folder / "flow-1-0-0.yaml", "--wiring", around / "wiring.json", "--adapters", around / name)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["output_results_by_output_name"] == {"y": 12}
+
+
+def test_secrets_of_adapters_are_folders_beside_the_file(folder: Path) -> None:
+    around = folder.parent
+    (around / "wiring.json").write_text(json.dumps(WIRED))
+    secret_of(around / "secret", url=f"sqlite:///{around / 'nothing.db'}")
+    adapters = [{"name": "files", "type": "sql", "secretFolder": "secret", "options": {"tables": ["a"]}}]
+    (around / "adapters.yaml").write_text(json.dumps(adapters))
+    result = call(
+        "test", folder / "flow-1-0-0.yaml", "--wiring", around / "wiring.json", "--adapters", around / "adapters.yaml"
+    )
+    assert result.exit_code == 1
+    assert "this is none of the tables and queries" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("adapters", "sentence"),
+    [
+        ({}, "has to be a list of adapters: Expected `array`, got `object`"),
+        (
+            [{"name": "a", "type": "local_file", "folder": "x"}],
+            "has to be a list of adapters: Object contains unknown field `folder`",
+        ),
+        ([{"name": "a", "type": "ftp"}], "the adapter 'a' (ftp): there is no such type here"),
+        ([{"name": "a", "type": "sql", "options": {"tables": ["a"]}}], "its secret has no readable key 'url'"),
+    ],
+)
+def test_adapters_that_cannot_be_made_are_said(folder: Path, adapters: Any, sentence: str) -> None:
+    (folder.parent / "adapters.json").write_text(json.dumps(adapters))
+    result = call("test", folder / "flow-1-0-0.yaml", "--adapters", folder.parent / "adapters.json")
+    assert result.exit_code == 1
+    assert sentence in result.output
 
 
 def test_a_failure_is_the_exit_code(folder: Path) -> None:

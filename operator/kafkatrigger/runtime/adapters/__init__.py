@@ -5,5 +5,5 @@ external     the types of data that wirings name
 registry     adapters as a trigger says them, made by entry points; `kept` renews them when their Secrets change
 formats      files; `frames` tables as values, and values as tables
 local_file, sql, object_store, rest
-             the types that come along: each is imported when a trigger has one
+             the types that come along: each is imported when a trigger has one; `database` and `http` are their clients
 """

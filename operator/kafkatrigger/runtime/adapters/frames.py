@@ -24,7 +24,14 @@ def value_of(frame: pd.DataFrame, kind: DataType) -> Any:
     """The table as a value; AdapterError where it cannot be one."""
     if kind not in TABLES:
         raise AdapterError(f"it is a table, which is no {kind}: wire an input of type DATAFRAME")
+    _check_columns(frame)
     return _series(frame) if kind is DataType.SERIES else in_utc(with_times(frame))
+
+
+def _check_columns(frame: pd.DataFrame) -> None:
+    if not frame.columns.is_unique:
+        twice = ", ".join(map(str, frame.columns[frame.columns.duplicated()].unique()))
+        raise AdapterError(f"several of its columns are called {twice}: give each a name of its own")
 
 
 def _series(frame: pd.DataFrame) -> pd.Series:
@@ -55,7 +62,10 @@ def in_utc(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def table_of(value: Any, kind: DataType, time: str = TIME, number: str = VALUE) -> pd.DataFrame:
-    """The table of a series or frame, whose index is a column of it where it says more than the order; AdapterError."""
+    """The table of a series or frame, whose index is a column of it where it says more than the order; AdapterError.
+
+    Its columns are called by text.
+    """
     if isinstance(value, pd.Series):
         index = value.index.name or (time if value.index.dtype.kind == "M" else INDEX)
         table = pd.DataFrame({index: value.index, value.name or number: value.to_numpy()})
@@ -65,9 +75,9 @@ def table_of(value: Any, kind: DataType, time: str = TIME, number: str = VALUE) 
         raise AdapterError(
             f"the value of type {kind} is no table: send it where JSON is kept, or send a DATAFRAME or SERIES"
         )
-    if kind in (DataType.MULTITSFRAME, DataType.SINGLETSFRAME) or isinstance(value.index, pd.RangeIndex):
-        return value
-    return _with_index(value, time)
+    _check_columns(value)
+    has_numbers = kind in (DataType.MULTITSFRAME, DataType.SINGLETSFRAME) or isinstance(value.index, pd.RangeIndex)
+    return (value if has_numbers else _with_index(value, time)).rename(columns=str)
 
 
 def _with_index(frame: pd.DataFrame, time: str) -> pd.DataFrame:

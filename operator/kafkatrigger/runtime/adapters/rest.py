@@ -22,7 +22,7 @@ from kafkatrigger.runtime.adapters.http import Answer, Client
 from kafkatrigger.runtime.adapters.protocol import AdapterError, NetworkOptions, Wired, options_of
 from kafkatrigger.runtime.transformations.data import with_times
 from kafkatrigger.runtime.transformations.model import DataType
-from kafkatrigger.runtime.transformations.results import encode
+from kafkatrigger.runtime.transformations.results import encode, plain
 
 _OWNERS = {"SOURCE": "sources", "SINK": "sinks", "THINGNODE": "thingNodes"}
 _ATTRIBUTES = "Data-Attributes"
@@ -82,7 +82,7 @@ class RestAdapter:
         shape = _endpoint(wired)
         name = "timeseriesId" if shape == "timeseries" else "id"
         attributes = getattr(value, "attrs", {})
-        headers = {_ATTRIBUTES: base64.b64encode(json.dumps(attributes).encode()).decode()} if attributes else {}
+        headers = {_ATTRIBUTES: base64.b64encode(json.dumps(plain(attributes)).encode()).decode()} if attributes else {}
         self._client.post(shape, [(name, wired.ref_id)], _records(value, kind), headers)
 
     def close(self) -> None:

@@ -2,10 +2,8 @@
 from a message.
 """
 
-import functools
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import isnan
 from pathlib import Path
@@ -14,11 +12,10 @@ from typing import Any
 import msgspec
 import pandas as pd
 import sqlalchemy as sa
-from sqlalchemy import event, exc
 
+from kafkatrigger.runtime.adapters.database import Database, Records
 from kafkatrigger.runtime.adapters.frames import TIME, VALUE, table_of, value_of
 from kafkatrigger.runtime.adapters.protocol import AdapterError, NetworkOptions, Wired, options_of, secret
-from kafkatrigger.runtime.errors import bounded
 from kafkatrigger.runtime.transformations.model import DataType
 
 FROM, TO, METRICS = "timestampFrom", "timestampTo", "metrics"
@@ -48,20 +45,19 @@ class SqlAdapter:
         if not (self._options.tables or self._options.writable_tables or self._options.queries):
             raise AdapterError("it may reach nothing: name tables in tables or writableTables, or give queries")
         self._queries = {name: sa.text(query) for name, query in self._options.queries.items()}
-        self._engine = _engine(secret(secrets, "url"), self._options.timeout)
-        self._table = functools.cache(self._reflected)
+        self._database = Database(secret(secrets, "url"), self._options.timeout)
 
     def load(self, wired: Wired, kind: DataType) -> Any:
         """The rows of a table or query."""
         if wired.ref_id in self._queries:
             query = self._queries[wired.ref_id]
-            return value_of(self._rows(query, _parameters(query, wired.filters)), kind)
+            return value_of(self._database.rows(query, _parameters(query, wired.filters)), kind)
         if wired.ref_id not in self._options.tables:
             there = ", ".join((*self._options.tables, *self._queries)) or "none"
             raise AdapterError(
                 f"this is none of the tables and queries that its options allow to be read, which are {there}"
             )
-        frame = self._rows(self._selection(wired, kind), {})
+        frame = self._database.rows(self._selection(wired, kind), {})
         names = {
             self._options.time_column: TIME,
             self._options.metric_column: METRIC,
@@ -80,109 +76,33 @@ class SqlAdapter:
             frame = frame.rename(columns={TIME: options.time_column, METRIC: options.metric_column})
         if frame.empty:
             return
-        with self._troubles(), self._engine.begin() as connection:
-            table = self._table(wired.ref_id)
-            connection.execute(table.insert(), _records(frame, table))
+        self._database.append(wired.ref_id, lambda table: _records(frame, table))
 
     def close(self) -> None:
         """Closes the connections."""
-        self._engine.dispose()
-
-    def _rows(self, statement: Any, parameters: Mapping[str, Any]) -> pd.DataFrame:
-        """What a statement finds. It is rolled back: loading changes nothing."""
-        with self._troubles(), self._engine.connect() as connection:
-            result = connection.execute(statement, parameters)
-            return pd.DataFrame.from_records(result.fetchall(), columns=list(result.keys()), coerce_float=True)
+        self._database.close()
 
     def _selection(self, wired: Wired, kind: DataType) -> Any:
-        with self._troubles():
-            table = self._table(wired.ref_id)
-        time, metric = self._options.time_column, self._options.metric_column
-        wanted = [time, self._options.value_column] if kind is DataType.SERIES else list(table.c.keys())
+        table, options = self._database.table(wired.ref_id), self._options
+        wanted = [options.time_column, options.value_column] if kind is DataType.SERIES else list(table.c.keys())
         selection = sa.select(*(_column(table, name) for name in wanted))
         for name, text in wired.filters.items():
             if name not in (FROM, TO, METRICS):
                 raise AdapterError(f"it has no filter {name!r} for tables: there are {FROM}, {TO} and {METRICS}")
-            if not text:
-                continue
-            if name == METRICS:
-                metrics = _metrics(text)
-                selection = selection.where(_column(table, metric).in_(metrics)) if metrics else selection
-            else:
-                column, moment = _column(table, time), _moment(name, text)
-                bound = _bound(column, moment)
-                selection = selection.where(column >= bound if name == FROM else column <= bound)
-        return selection.order_by(_column(table, time)) if kind in _OF_TIME else selection
+            if text:
+                selection = selection.where(self._condition(table, name, text))
+        return selection.order_by(_column(table, options.time_column)) if kind in _OF_TIME else selection
 
-    def _reflected(self, name: str) -> sa.Table:
-        """As it is in the database when it is first used."""
-        schema, _, table = name.rpartition(".")
-        return sa.Table(table, sa.MetaData(), schema=schema or None, autoload_with=self._engine, resolve_fks=False)
-
-    @contextmanager
-    def _troubles(self) -> Iterator[None]:
-        """What the database says, as AdapterError; tables are looked at again after it, since they may have changed."""
-        try:
-            yield
-        except exc.NoSuchTableError as error:
-            raise AdapterError(f"the database has no table {error}: make it, or correct the options") from None
-        except exc.SQLAlchemyError as error:
-            self._table.cache_clear()
-            cause = getattr(error, "orig", None) or error
-            text = bounded(" ".join(str(cause).split()), 300)
-            raise AdapterError(f"the database says: {text}", retriable=self._is_retriable(error)) from None
-
-    def _is_retriable(self, error: exc.SQLAlchemyError) -> bool:
-        """Whether it is the connection's or the server's trouble. SQLite calls everything operational."""
-        if self._engine.dialect.name == "sqlite":
-            return "locked" in str(error)
-        return isinstance(error, exc.OperationalError | exc.InterfaceError | exc.TimeoutError)
+    def _condition(self, table: sa.Table, name: str, text: str) -> Any:
+        if name == METRICS:
+            metrics = _metrics(text)
+            return _column(table, self._options.metric_column).in_(metrics) if metrics else sa.true()
+        column = _column(table, self._options.time_column)
+        bound = _bound(column, _moment(name, text))
+        return column >= bound if name == FROM else column <= bound
 
 
 _OF_TIME = (DataType.SERIES, DataType.MULTITSFRAME, DataType.SINGLETSFRAME)
-
-
-def _engine(url: str, timeout: float) -> sa.Engine:
-    """With a limit on connecting, on waiting for a connection, and, where it can be said, on statements."""
-    try:
-        parsed = sa.make_url(url)
-        engine = sa.create_engine(
-            parsed,
-            pool_pre_ping=True,
-            hide_parameters=True,
-            connect_args=_arguments(parsed, timeout),
-            **_pool(parsed, timeout),
-        )
-    except (exc.SQLAlchemyError, ValueError, TypeError):
-        raise AdapterError(
-            "the key 'url' of its secret is no URL of SQLAlchemy: write postgresql://USER:PASSWORD@HOST/NAME"
-        ) from None
-    except ImportError as error:
-        raise AdapterError(f"the driver {error.name} of its URL is not installed here: add it to the image") from None
-    if engine.dialect.name == "postgresql":
-        event.listen(engine, "begin", _limit_statements(timeout))
-    return engine
-
-
-def _pool(url: sa.URL, timeout: float) -> dict[str, Any]:
-    """A database of SQLite in memory has one connection, and nothing to wait for."""
-    return {} if url.get_backend_name() == "sqlite" else {"pool_timeout": timeout}
-
-
-def _arguments(url: sa.URL, timeout: float) -> dict[str, Any]:
-    if url.get_backend_name() == "postgresql":
-        alive = {"keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 3}  # a server that is gone
-        return {"connect_timeout": max(2, round(timeout)), "tcp_user_timeout": round(timeout * 1000), **alive}
-    return {"timeout": timeout} if url.get_backend_name() == "sqlite" else {}
-
-
-def _limit_statements(timeout: float) -> Any:
-    """For each transaction, and no option of the connection: poolers refuse these."""
-
-    def limit(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {round(timeout * 1000)}")
-
-    return limit
 
 
 def _parameters(query: sa.TextClause, filters: Mapping[str, str]) -> dict[str, Any]:
@@ -233,7 +153,7 @@ def _bound(column: sa.Column[Any], moment: datetime) -> Any:
     raise AdapterError(f"the column {column.name!r} holds no times, but {column.type}: set timeColumn")
 
 
-def _records(frame: pd.DataFrame, table: sa.Table) -> list[dict[str, Any]]:
+def _records(frame: pd.DataFrame, table: sa.Table) -> Records:
     """The rows as the table's columns take them: null for what is missing, times as these hold times."""
     if unknown := [str(name) for name in frame.columns if name not in table.c]:
         raise AdapterError(f"the table has no column {', '.join(unknown)}: it has {', '.join(table.c.keys())}")
@@ -247,4 +167,4 @@ def _cell(value: Any, column: sa.Column[Any]) -> Any:
     if isinstance(value, pd.Timestamp):
         moment = (value.tz_localize("UTC") if value.tz is None else value).to_pydatetime(warn=False)
         return _bound(column, moment.astimezone(UTC))
-    return value
+    return value.item() if hasattr(value, "item") else value  # numbers of numpy, in columns of objects

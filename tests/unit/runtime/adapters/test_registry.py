@@ -87,6 +87,34 @@ def test_packages_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPatch) 
     assert "it needs nowhere_to_be_found, which is not installed here" in refused("sql", tables=["a"])
 
 
+def installed(folder: Path, name: str, point: str) -> None:
+    """A package as pip installs it, with one entry point."""
+    about = folder / f"{name}-1.0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(f"[{registry.GROUP}]\n{point}\n")
+
+
+def test_other_packages_bring_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    installed(tmp_path, "constants", "constants = adapters_of_others:Constants")
+    (tmp_path / "adapters_of_others.py").write_text(
+        "class Constants:\n"
+        "    def __init__(self, options, secrets):\n        self.options = options\n"
+        "    def load(self, wired, kind):\n        return self.options[wired.ref_id]\n"
+    )
+    assert loaded(made("constants", pi=3.14), "pi", DataType.FLOAT) == 3.14
+
+
+def test_a_type_that_two_packages_bring_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody takes the place of another by its name."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    installed(tmp_path, "intruder", "sql = intruder:Adapter")
+    sentence = refused("sql", tables=["a"])
+    assert "several packages register this type, " in sentence
+    assert "intruder:Adapter" in sentence
+
+
 def test_names_are_unique_and_nothing_stays_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made_ones: list[Telling] = []
 

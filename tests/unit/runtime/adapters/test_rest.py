@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from kafkatrigger.runtime.adapters.kept import Kept
 from kafkatrigger.runtime.adapters.protocol import AdapterError
 from kafkatrigger.runtime.transformations.model import DataType
 from tests.support.adapters import failure, loaded, made, secret_of, wired
+from tests.support.stores import certificate
 
 CANARY = "c4n4ry-t0ken"
 RANGE = {"timestampFrom": "2026-01-01T00:00:00Z", "timestampTo": "2026-01-02T00:00:00Z"}
@@ -73,6 +75,11 @@ class Service(ThreadingHTTPServer):
 
     def handle_error(self, *arguments: Any) -> None:
         """A client that goes away."""
+
+
+@pytest.fixture(autouse=True)
+def without_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
 
 
 @pytest.fixture
@@ -352,3 +359,25 @@ def test_answers_that_are_no_data(
     error = failure(adapter, "x")
     assert sentence in str(error)
     assert error.retriable is is_retriable
+
+
+def test_certificates_are_checked(service: Service, tmp_path: Path) -> None:
+    tls = certificate(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tls.file, tls.key)
+    service.socket = context.wrap_socket(service.socket, server_side=True)
+    service.answers["/dataframe"] = lambda handler: handler.answer(lines({"a": 1}))
+    secrets = secret_of(tmp_path / "secret")
+    adapter = made("rest", secrets, baseUrl=service.url.replace("http", "https"), sources=["*"], timeout=5)
+    assert "it cannot be reached, or breaks off: SSLError" in str(failure(adapter, "x"))
+    secret_of(secrets, ca_crt=tls.file.read_text())
+    assert loaded(adapter, "x", DataType.DATAFRAME)["a"].tolist() == [1]
+    secret_of(secrets, ca_crt="not PEM at all")
+    assert "'ca.crt' of its secret holds no certificates" in str(failure(adapter, "x"))
+    adapter.close()
+
+
+def test_the_proxy_of_the_environment(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", service.url)
+    failure(made("rest", baseUrl="http://elsewhere.invalid/api", sources=["*"]), "x")
+    assert service.asked[-1][1] == "http://elsewhere.invalid/api/dataframe?id=x"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -31,6 +32,7 @@ OPTIONS: dict[str, Any] = {
         "since": "select timestamp, value from measured where timestamp >= :timestampFrom and metric = 'a' order by 1",
         "all": "select * from measured",
         "changing": "delete from measured where metric = 'a' returning value",
+        "twice": "select value as a, value as a from measured",
         "wrong": "select a from nowhere",
     },
 }
@@ -117,6 +119,7 @@ def test_a_query_changes_nothing(adapter: Kept, database: sqlite3.Connection) ->
         ("measured", {"timestampFrom": "soon"}, "the filter timestampFrom is no time: write it as"),
         ("told", {"metrics": "a"}, "the table has no column 'metric': it has timestamp, value; set timeColumn"),
         ("gone", {}, "the database has no table gone: make it, or correct the options"),
+        ("twice", {}, "several of its columns are called a: give each a name of its own"),
         ("wrong", {}, "the database says: no such table: nowhere"),
     ],
 )
@@ -144,6 +147,12 @@ def test_a_frame_is_appended_and_read(adapter: Kept) -> None:
     assert found["value"].tolist() == [7.0]
 
 
+def test_numbers_of_numpy_are_numbers(adapter: Kept, database: sqlite3.Connection) -> None:
+    values = pd.Series([np.int64(1), np.float64(2.5), pd.NA, float("nan")], dtype=object)
+    adapter.send(wired("written"), DataType.DATAFRAME, pd.DataFrame({"value": values}))
+    assert database.execute("select value from written").fetchall() == [(1.0,), (2.5,), (None,), (None,)]
+
+
 def test_all_rows_or_none(adapter: Kept, database: sqlite3.Connection) -> None:
     database.execute("create unique index once on written (value)")
     with pytest.raises(AdapterError, match="the database says: UNIQUE constraint failed") as caught:
@@ -161,6 +170,8 @@ def test_all_rows_or_none(adapter: Kept, database: sqlite3.Connection) -> None:
             "this is none of the tables that option writableTables allows, which are written",
         ),
         ("written", pd.DataFrame({"value": [1], "more": [2]}), "the table has no column more: it has timestamp, value"),
+        ("written", pd.DataFrame([[1, 2]], columns=["value", "value"]), "several of its columns are called value"),
+        ("written", pd.DataFrame([[1]]), "the table has no column 0: it has timestamp, value"),
         ("written", 5.0, "is no table: send it where JSON is kept"),
         (
             "measured",

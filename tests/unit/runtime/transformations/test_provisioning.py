@@ -237,6 +237,21 @@ def test_a_retry_meets_nothing_that_still_runs() -> None:
     assert "b" in store.sent
 
 
+def test_a_run_that_is_given_up_waits_for_no_adapter() -> None:
+    released = threading.Event()
+    store = Store(a=released.wait)
+
+    async def give_up() -> None:
+        library = Library([ADD])
+        try:
+            await asyncio.wait_for(library.run("Add", wired({"x": of("a")}), adapters={"store": store}), 0.1)
+        finally:
+            released.set()
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(give_up())
+
+
 @pytest.mark.parametrize(
     ("first", "second", "expected"),
     [(True, True, True), (True, False, False), (False, True, False)],
