@@ -11,7 +11,6 @@ import random
 import socket
 import ssl
 import threading
-import time
 import urllib.parse
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -19,12 +18,10 @@ from pathlib import Path
 
 import msgspec
 
+from kafkatrigger.api.consumer_config import CREDENTIALS_PATH
 from kafkatrigger.consumer.catalog import Listing, Manifest, too_much
 
 log = logging.getLogger(__name__)
-
-CREDENTIALS = Path("/var/run/secrets/kafkatrigger")
-"""Folder with `token` and `ca.crt`, which the kubelet replaces now and then."""
 
 PAGE = 50
 """Transformations that are asked for at a time."""
@@ -90,7 +87,7 @@ class _Event(msgspec.Struct):
 class ApiServer:
     """How to reach it from within a pod."""
 
-    def __init__(self, environment: Mapping[str, str], credentials: Path = CREDENTIALS) -> None:
+    def __init__(self, environment: Mapping[str, str], credentials: Path = Path(CREDENTIALS_PATH)) -> None:
         self._host = environment.get("KUBERNETES_SERVICE_HOST", "")
         self._port = int(environment.get("KUBERNETES_SERVICE_PORT", "443"))
         self._credentials = credentials
@@ -108,12 +105,16 @@ class ApiServer:
 
 
 class ClusterCatalog:
-    """Lists and watches on a thread of its own, which never holds up anything."""
+    """Lists and watches on a thread of its own, which never holds up anything.
 
-    def __init__(self, namespace: str, server: ApiServer, pause: Callable[[float], None] = time.sleep) -> None:
+    `is_over` waits so many seconds, and says whether that is all; a consumer never has enough.
+    """
+
+    def __init__(self, namespace: str, server: ApiServer, is_over: Callable[[float], bool] | None = None) -> None:
         self._path = f"/apis/kafkatrigger.dev/v1alpha1/namespaces/{namespace}/transformations"
         self._server = server
-        self._pause = pause
+        self._is_over = is_over or threading.Event().wait
+        self._random = random.Random()  # noqa: S311 - it spreads requests, nothing more
         self._known: Listing | None = None
         self._version = ""
         """Of the list, up to which all is known; empty where it has to be listed."""
@@ -133,7 +134,8 @@ class ClusterCatalog:
             except Exception as error:  # noqa: BLE001 - whatever it is, it must not be the end of the thread
                 self._tell(error)
             most = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._failures, 10))
-            self._pause(most * random.uniform(0.5, 1.0))  # noqa: S311 - it spreads requests, nothing more
+            if self._is_over(most * self._random.uniform(0.5, 1.0)):
+                return
 
     def _follow(self) -> None:
         """Lists where that is needed, and then watches until the server ends it."""
@@ -161,7 +163,7 @@ class ClusterCatalog:
         log.info("%d Transformations are listed", len(found))
 
     def _watch(self) -> None:
-        seconds = round(WATCH_SECONDS * random.uniform(1.0, 4 / 3))  # noqa: S311
+        seconds = round(WATCH_SECONDS * self._random.uniform(1.0, 4 / 3))
         options = {"watch": "1", "allowWatchBookmarks": "true", "resourceVersion": self._version}
         with closing(self._server.connect(seconds + PATIENCE)) as connection:
             answer = self._get(connection, {**options, "timeoutSeconds": str(seconds)})

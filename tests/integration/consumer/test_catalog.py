@@ -1,6 +1,7 @@
 """The namespace's Transformations as a pod sees them: from a real API server, with a token of a ServiceAccount."""
 
 import base64
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
@@ -76,12 +77,14 @@ def put(api: Api, namespace: str, name: str, number: int, tag: str = "1") -> Non
 
 
 def test_transformations_are_listed_and_followed(
-    control_plane: ControlPlane, api: Api, namespace: str, tmp_path: Path
+    control_plane: ControlPlane, api: Api, namespace: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     for number, name in enumerate("abcde"):
         put(api, namespace, name, number)
     server = account(api, namespace, tmp_path, control_plane)
-    catalog = ClusterCatalog(namespace, server)
+    is_over = threading.Event()
+    request.addfinalizer(is_over.set)
+    catalog = ClusterCatalog(namespace, server, is_over.wait)
     until(lambda: "let its ServiceAccount" in catalog.problem, 20, "the refusal")
     assert catalog.listing() is None
     allow(api, namespace)

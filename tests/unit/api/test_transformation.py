@@ -1,5 +1,6 @@
 """The definition's model of a Transformation and the runtime's are twins: what one takes the other takes, and reads the same."""
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +20,7 @@ NARROWER = {"string_pattern_mismatch", "string_too_short"}
 
 ID = "3c1d7f0e-58a4-4c67-9f0b-2f8f6f3a9b11"
 names = st.sampled_from(["a", "b", "c", "ü"])
-anything = st.sampled_from([None, True, 1, 1.5, "x", [], ["x"], {}, {"a": None}])
+anything = st.sampled_from([None, True, 1, 1.5, "x", [], ["x"], {}, {"a": None}]).map(copy.deepcopy)
 
 
 def part(required: Body, optional: Body) -> st.SearchStrategy[Body]:

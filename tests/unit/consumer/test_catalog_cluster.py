@@ -91,9 +91,9 @@ class World:
         self.ended.wait(20)  # a watch that has nothing to say
         return 200, []
 
-    def _pause(self, seconds: float) -> None:
+    def _pause(self, seconds: float) -> bool:
         self.pauses.append(seconds)
-        self.ended.wait(min(seconds, 0.01))
+        return self.ended.wait(min(seconds, 0.01))
 
     def start(self) -> ClusterCatalog:
         return ClusterCatalog("plant", self.server, self._pause)
@@ -163,11 +163,19 @@ def test_after_many_failures_it_is_listed_again(world: World) -> None:
 
 
 def test_the_token_is_read_for_each_request(world: World) -> None:
-    world.watches = [(200, [])]
+    go_on = threading.Event()
+
+    def answers(options: Options) -> Answer:
+        if "watch" in options:
+            go_on.wait(10)
+            return 200, []
+        return page("1")
+
+    world.server.answers = answers
     world.start()
     until(lambda: len(world.server.requests) >= 2, 10, "a watch")
     world.server.bearer = "second"
-    world.ended.set()
+    go_on.set()
     until(lambda: "Bearer second" in world.server.tokens, 10, "the new token")
 
 
@@ -180,5 +188,5 @@ def test_a_refusal_says_what_to_do(world: World) -> None:
 
 
 def test_outside_of_a_cluster_it_says_so() -> None:
-    catalog = ClusterCatalog("plant", ApiServer({}))
+    catalog = ClusterCatalog("plant", ApiServer({}), lambda _: True)
     until(lambda: "--transformations" in catalog.problem, 10, "the problem")
