@@ -39,7 +39,6 @@ CROSSING = exported_component(
     "Crossing",
     """
 import pandas as pd
-import pytest
 
 def main(*, slope, intercept, level, start, unit):
     return {"at": start + pd.Timedelta((level - intercept) / slope, unit=unit)}
@@ -51,7 +50,6 @@ FORECAST = exported_component(
     "Forecast",
     """
 import pandas as pd
-import pytest
 
 def main(*, slope, intercept, start, days):
     index = pd.date_range(start, periods=days + 1, freq="D")
