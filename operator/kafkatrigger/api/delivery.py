@@ -138,7 +138,7 @@ class Response(Model):
         ),
     ] = Field(
         default=MAX_BYTES,
-        description="Largest response that is sent, and that topics made by the trigger take. A topic that was there before "
+        description="Largest record that topics made by the trigger take. A topic that was there before "
         "keeps its own limit (max.message.bytes).",
     )
 

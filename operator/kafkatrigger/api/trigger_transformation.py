@@ -2,7 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+import jmespath
+from jmespath.exceptions import JMESPathError
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from kafkatrigger.api.schema import KubernetesObject, Model, ObjectName, TopicName, refuse_unless
 
@@ -97,6 +99,15 @@ class InputWiring(Wired):
         json_schema_extra={"x-kubernetes-preserve-unknown-fields": True, "nullable": True},
     )
     use_default: Literal[True] | None = Field(default=None, description="The input's own default.")
+
+    @field_validator("expression")
+    @classmethod
+    def _is_jmespath(cls, value: str | None) -> str | None:
+        try:
+            jmespath.compile(value or "@")
+        except JMESPathError as error:
+            raise ValueError(f"{value!r} is no JMESPath: {str(error).splitlines()[0]}") from None
+        return value
 
     @property
     def has_value(self) -> bool:

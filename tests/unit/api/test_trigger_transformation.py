@@ -127,6 +127,7 @@ LOST_WORDS = "refId, refIdType, refKey, type and filters are for an adapter: nam
         ({"transformation": with_input()}, EXACTLY_ONE),
         ({"transformation": with_input(value=None, useDefault=True)}, EXACTLY_ONE),
         ({"transformation": with_input(**{"from": "key"}, adapter="kafka")}, EXACTLY_ONE),
+        ({"transformation": with_input(**{"from": "value."})}, "from: 'value.' is no JMESPath: "),
         ({"transformation": with_input(value=1, refKey="a")}, LOST_WORDS),
         ({"transformation": with_output(filters={"a": "b"})}, LOST_WORDS),
         ({"transformation": with_output(topic="a", adapter="b")}, "an output goes to a topic or to an adapter"),
