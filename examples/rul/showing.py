@@ -9,6 +9,8 @@ from typing import Any
 
 HERE = Path(__file__).parent
 MESSAGES = 60
+PICTURES = Path(tempfile.gettempdir(), "kafkatrigger-demo")
+"""Where the picture of the last response is, for people to look at."""
 
 
 class Failure(Exception):  # noqa: N818 - reads well where it is raised
@@ -27,14 +29,18 @@ def told(command: list[str]) -> None:
 
 
 def watched(brokers: str, since: float) -> dict[str, Any]:
-    """Shows the responses as they arrive; what the watcher says of them, or Failure when too few come."""
+    """Shows the responses as they arrive, and the picture of the last; what the watcher says of them, or Failure when too few
+    come.
+    """
     say(f"python examples/rul/watch.py --brokers {brokers}")
     with tempfile.TemporaryDirectory() as folder:
-        summary = Path(folder, "summary.json")
+        summary, last = Path(folder, "summary.json"), Path(folder, "last.json")
         told([
             *(sys.executable, str(HERE / "watch.py"), "--brokers", brokers, "--count", str(MESSAGES)),
-            *("--since", str(since), "--summary", str(summary)),
+            *("--since", str(since), "--summary", str(summary), "--last", str(last)),
         ])  # fmt: skip
+        say("kafkatrigger plot last-response.json")
+        told([sys.executable, "-m", "kafkatrigger.cli", "plot", str(last), "--output-dir", str(PICTURES)])
         found: dict[str, Any] = json.loads(summary.read_text())
         return found
 

@@ -54,6 +54,8 @@ class Summary:
         self.responses: dict[str, Response] = {}
         self.duplicates = 0
         self.first_seen: float | None = None
+        self.last = b""
+        """The value of the response that came last."""
 
     def add(self, response: Response) -> bool:
         """True for a response not seen before."""
@@ -150,6 +152,7 @@ def watch(brokers: str, topic: str, count: int, seconds: float, since: float = 0
         response = parse(message)
         if response.produced_at >= since and summary.add(response):
             print(response.line, flush=True)
+            summary.last = message.value() or b""
         if len(summary.responses) >= count:
             break
     return summary
@@ -163,6 +166,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"forecast and reality are {summary.mean_error:.0f} days apart on average")
     if options.summary:
         options.summary.write_text(json.dumps(summary.as_json(options.count)) + "\n", encoding="utf-8")
+    if options.last:
+        options.last.write_bytes(summary.last)
     if len(summary.responses) < options.count:
         print(f"only {len(summary.responses)} of {options.count} came in {options.timeout:g} s", file=sys.stderr)
         return 1
@@ -183,6 +188,7 @@ def _parser() -> argparse.ArgumentParser:
         help="ignore responses produced before this time, in seconds since the epoch: those of an earlier run",
     )
     parser.add_argument("--summary", type=Path, metavar="FILE", help="write what was seen to a file, as JSON")
+    parser.add_argument("--last", type=Path, metavar="FILE", help="write the response that came last to a file")
     return parser
 
 

@@ -10,6 +10,7 @@ import orjson
 
 Format = Literal["html", "png"]
 _PLOT = "PLOTLYJSON"
+_OUTPUTS = "output_results_by_output_name"
 _LONGEST = 100
 """Characters of an output's name in that of a file."""
 
@@ -32,7 +33,8 @@ _LONGEST = 100
     help="A page that needs nothing else, or a picture (this needs the package kaleido, and Chrome).",
 )
 def plot(file: Path, folder: Path, form: Format) -> None:
-    """Write the figures of a response, which are its outputs of type PLOTLYJSON, to files.
+    """Write the figures of a response to files: its outputs of type PLOTLYJSON, or the fields of a function's result that
+    have data and layout.
 
     The response is one JSON document, as it is in the response topic and as `kafkatrigger test` prints it; - reads it from
     the standard input. Files are called as the outputs are.
@@ -54,19 +56,36 @@ def figures(document: bytes) -> Mapping[str, Any]:
         response = orjson.loads(document)
     except orjson.JSONDecodeError as error:
         raise click.ClickException(f"the response is no JSON: {error}") from None
-    if not isinstance(response, dict) or "output_results_by_output_name" not in response:
-        raise click.ClickException("this is no response: it has no output_results_by_output_name")
-    if response.get("error"):
-        raise click.ClickException(f"the response is a failure, and has no figures: {response['error'].get('message')}")
-    results, types = response["output_results_by_output_name"], response.get("output_types_by_output_name") or {}
-    plots = {name: result for name, result in results.items() if types.get(name) == _PLOT}
-    found = {
-        name: result for name, result in plots.items() if isinstance(result, dict) and result.get("data") is not None
-    }
+    if not isinstance(response, dict):
+        raise click.ClickException("the response is no object, and has no figures")
+    found = _of_outputs(response) if _OUTPUTS in response else _of_fields(response)
     if not found:
-        why = f"{', '.join(plots)} empty: have pure plot operators run" if plots else f"no output of type {_PLOT}"
-        raise click.ClickException(f"there are no figures in the response: {why}")
+        raise click.ClickException(f"there are no figures in the response: {_why_not(response)}")
     return found
+
+
+def _of_outputs(response: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a transformation."""
+    types = response.get("output_types_by_output_name") or {}
+    return {name: each for name, each in response[_OUTPUTS].items() if types.get(name) == _PLOT and _is_figure(each)}
+
+
+def _of_fields(response: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a function, which says nothing of types."""
+    return {name: each for name, each in response.items() if _is_figure(each) and "layout" in each}
+
+
+def _is_figure(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("data"), list)
+
+
+def _why_not(response: Mapping[str, Any]) -> str:
+    if response.get("error"):
+        return f"it is a failure: {response['error'].get('message')}"
+    plots = [name for name, kind in (response.get("output_types_by_output_name") or {}).items() if kind == _PLOT]
+    if plots:
+        return f"{', '.join(plots)} empty: have pure plot operators run"
+    return f"no output of type {_PLOT}" if _OUTPUTS in response else "no field with data and layout"
 
 
 def files(found: Mapping[str, Any], folder: Path, form: Format) -> dict[Path, Any]:

@@ -40,6 +40,12 @@ def test_a_response_from_a_file(tmp_path: Path) -> None:
     assert (tmp_path / "p.html").exists()
 
 
+def test_a_field_of_a_functions_result(tmp_path: Path) -> None:
+    result = call({"slope": 1.5, "values": {"data": []}, "picture": FIGURE}, "--output-dir", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert [each.name for each in tmp_path.iterdir()] == ["picture.html"]
+
+
 def test_files_are_in_the_folder_whatever_outputs_are_called(tmp_path: Path) -> None:
     names = ["../../etc/passwd", "a/b", "a_b", "", "é", "x" * 1000]
     paths = files(dict.fromkeys(names, FIGURE), tmp_path, "png")
@@ -52,10 +58,14 @@ def test_files_are_in_the_folder_whatever_outputs_are_called(tmp_path: Path) -> 
     ("given", "sentence"),
     [
         ("{", "the response is no JSON: "),
-        ([], "this is no response: it has no output_results_by_output_name"),
+        ([], "the response is no object, and has no figures"),
+        ({"slope": 1.5}, "there are no figures in the response: no field with data and layout"),
         (response(slope=1.5), "there are no figures in the response: no output of type PLOTLYJSON"),
         (response(p={}), "there are no figures in the response: p empty: have pure plot operators run"),
-        ({**response(), "error": {"message": "too bad"}}, "the response is a failure, and has no figures: too bad"),
+        (
+            {**response(), "error": {"message": "too bad"}},
+            "there are no figures in the response: it is a failure: too bad",
+        ),
     ],
 )
 def test_why_there_is_nothing_to_look_at(given: Any, sentence: str) -> None:

@@ -44,8 +44,10 @@ def test_produces_and_watches(brokers: str, tmp_path: Path, capsys: pytest.Captu
     assert "12 messages written to machine-data" in capsys.readouterr().out
     respond(brokers, 12, times=2)
 
-    summary_file = tmp_path / "summary.json"
-    assert watch.main(["--brokers", brokers, "--count", "12", "--timeout", "20", "--summary", str(summary_file)]) == 0
+    summary_file, last_file = tmp_path / "summary.json", tmp_path / "last.json"
+    written = ["--summary", str(summary_file), "--last", str(last_file)]
+    assert watch.main(["--brokers", brokers, "--count", "12", "--timeout", "20", *written]) == 0
+    assert json.loads(last_file.read_text())["rul_regression_result_plot"]["data"]
 
     heading, *lines, last = capsys.readouterr().out.splitlines()
     assert heading == watch.HEADING
