@@ -1,9 +1,11 @@
 """Transformations: components (Python code) and workflows (components and workflows, linked), as hetida designer has them.
 
 model        what a revision is, in the form of the custom resource
-hetida       revisions from exported JSON; `component_file` from one-file components
+hetida       revisions from exported JSON; `component_file` from one-file components; `header` is what both have
 data         the data types: values from JSON; `results` to JSON
+pandas_json  series and frames as pandas reads them; `usual` does so for most of them in a fraction of the time
 plan         a revision as a list of steps, made once; `code` is what its components' code became
+hdutils      what component code imports; `removed` are names that it knows from older libraries
 wiring       which value goes to which input
 provisioning inputs that adapters load, outputs that they send
 execution    running a plan; `response` says what became of it

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
-from kafkatrigger.runtime.transformations import hdutils
+from kafkatrigger.runtime.transformations import hdutils, removed
 from kafkatrigger.runtime.transformations.problems import InvalidTransformation
 
 Main = Callable[..., Any]
@@ -33,6 +33,7 @@ def load(identity: str, code: str) -> Main:
     module.__file__ = file
     sys.modules[module.__name__] = module  # dataclasses and pickle look for it there
     try:
+        removed.restore(code)
         exec(compile(code, file, "exec", dont_inherit=True), vars(module))  # noqa: S102 - what a component is for
     except (Exception, SystemExit) as error:
         raise CodeFailed(f"the code cannot be loaded: {type(error).__name__}: {error}") from error

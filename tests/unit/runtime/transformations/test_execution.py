@@ -129,6 +129,20 @@ def main(*, x):
     assert outputs([component("Old", code, "x: FLOAT = 1.5", "x: ANY")]) == {"x": [1.5, "MULTITSFRAME"]}
 
 
+def test_names_that_libraries_have_removed() -> None:
+    code = """
+import numpy as np
+from scipy import integrate
+from scipy.integrate import cumtrapz
+
+def main(*, y):
+    return {"y": [integrate.trapz(y), cumtrapz(y)[-1], np.in1d([1], y)[0], np.NaN]}
+"""
+    assert outputs([component("Elder", code, "y: SERIES", "y: ANY")], wiring(y="[1.5, 1, 2.5]")) == {
+        "y": [3, 3, True, None]
+    }
+
+
 def test_an_optional_input_may_be_null() -> None:
     optional = component("Optional", "def main(*, x):\n    return {'x': x is None}\n", 'x: FLOAT = "1"', "x: BOOLEAN")
     assert outputs([optional], wiring(x="null")) == {"x": True}
