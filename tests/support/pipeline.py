@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any, Self
 
@@ -46,7 +46,7 @@ class Pod:
         memory_limit: int | None = None,
         checkpoint: Checkpoint | msgspec.Raw | None = None,
         uid: str = "6f1d2a90-0000-4000-8000-000000000000",
-        transformations: Iterable[Revision] = (),
+        transformations: Collection[Revision] = (),
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="kafkatrigger-pod-"))
         parsed = KafkaTriggerSpec.model_validate(spec)
@@ -57,7 +57,8 @@ class Pod:
         self.checkpoint = self.folder / "checkpoint"
         self.checkpoint.mkdir()
         self.remember({} if checkpoint is None else checkpoint)
-        self.publish(transformations)
+        if transformations:
+            self.publish(transformations)
         self._environment = {
             **os.environ,
             "PYTHONPATH": f"{SOURCES}{os.pathsep}{functions}",

@@ -103,7 +103,7 @@ def test_a_message_of_a_stream_that_does_not_fit_is_a_dead_letter(
             for each in topics.read(f"{source}.dlq", 2)
         }
     assert letters[b"b"] == b"the input 'x' has no default, and 'value.x' finds nothing in the message"
-    assert letters[b"c"].startswith(b"float division by zero (COMPONENT CODE, main, line 2)")
+    assert letters[b"c"].startswith(b"float division by zero (Share, COMPONENT CODE, main, line 2)")
 
 
 @pytest.mark.parametrize("schema", ["Execute", "WorkflowExecution06"])

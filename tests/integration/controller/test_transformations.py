@@ -97,4 +97,4 @@ def test_a_missing_secret_is_named(world: World) -> None:
     world.put_transformation()
     world.apply(transformation={**REF, "adapters": [{"name": "db", "type": "sql", "secret": {"name": "plant-db"}}]})
     world.pods(1)
-    assert "Secret plant-db" in world.wait_condition("Deployed", "False", "Progressing")["message"]
+    until(lambda: "Secret plant-db" in world.wait_condition("Deployed", "False", "Progressing")["message"], 20)

@@ -262,7 +262,7 @@ def test_times_with_and_without_zone_and_entries_that_are_there_twice(runtime: R
         outputs(each) for each in data.run_side_by_side(*(request("Series", s=text) for text in texts))
     )
     assert zoned["first"] == "2025-12-31T23:00:00.000Z"
-    assert (naive["first"], naive["s"]["__data__"]["data"]) == ("2026-01-01T00:00:00.000Z", [None])
+    assert (naive["first"], naive["s"]["__data__"]["data"]) == ("2026-01-01T00:00:00.000", [None])
     assert (len(twice["s"]["__data__"]["index"]), twice["s"]["__data__"]["data"]) == (2, [1, 2])
 
 
