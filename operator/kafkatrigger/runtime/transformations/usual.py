@@ -11,7 +11,7 @@ import pandas as pd
 
 ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?")
 _MICROSECONDS = len("2020-01-01T00:00:00.000000")
-_DATE = len("2020-01-01")
+_UTC = ("Z", "+00:00")
 _FIRST_TIME = 31_536_000
 """Labels from here on are times to pandas: seconds since the epoch, or parts of them."""
 _WHOLE = 1 << 53
@@ -44,25 +44,23 @@ def texts(values: list[Any]) -> Any:
 
 
 def times(values: list[Any]) -> Any:
-    """Times of one length, of microseconds at most, which all end with Z, or all have no zone."""
-    if set(map(type, values)) != {str}:
+    """Times of one length, of microseconds at most, which are all written as in UTC, or all have no zone."""
+    if set(map(type, values)) != {str} or not ISO.fullmatch(values[0]) or len(set(map(len, values))) > 1:
         return None
-    length = len(values[0])
-    if length < _DATE:
-        return None
-    joined = "".join(values)
-    is_utc = joined[length - 1 :: length] == "Z" * len(values)
-    has_zone = is_utc or "+" in joined or joined.count("-") > 2 * len(values)
-    if set(map(len, values)) != {length} or not ISO.fullmatch(values[0]) or (has_zone and not is_utc):
-        return None
-    precise = length - is_utc
-    if precise > _MICROSECONDS:
+    zone = next((each for each in _UTC if values[0].endswith(each)), "")
+    joined, length = "".join(values), len(values[0]) - len(zone)
+    if joined.count(zone) < len(values) or (not zone and _has_zones(joined, len(values))) or length > _MICROSECONDS:
         return None
     try:
-        found = np.array(values, dtype=f"S{precise}").astype("datetime64[us]")
+        found = np.array(values, dtype=f"S{length}").astype("datetime64[us]")
     except ValueError:
         return None
-    return pd.DatetimeIndex(found, tz="UTC" if is_utc else None)
+    return pd.DatetimeIndex(found, tz="UTC" if zone else None)
+
+
+def _has_zones(joined: str, count: int) -> bool:
+    """Whether one of so many times has one: each has two dashes without."""
+    return "Z" in joined or "+" in joined or joined.count("-") > 2 * count
 
 
 def labels(given: list[Any]) -> Any:

@@ -83,6 +83,9 @@ def series(values: list[Any], index: Any = None, name: Any = None) -> pd.Series:
         ),
         ('{"2020-01-01T01:00:00+01:00": 1.5, "2020-01-01T02:00:00+01:00": null}', series([1.5, np.nan], TIMES)),
         ('{"2020-01-01T02:00:00+02:00": 1.5, "2020-01-01T02:00:00+01:00": null}', series([1.5, np.nan], TIMES)),
+        ('{"2020-01-01T00:00:00+00:00": 1.5, "2020-01-01T01:00:00+00:00": 2.5}', series([1.5, 2.5], TIMES)),
+        ('{"2020-01-01T00:00:00+00:00": 1.5, "2020-01-01T02:00:00+01:00": 2.5}', series([1.5, 2.5], TIMES)),
+        ('{"2020-01-01T00:00:00-01:00": 1.5}', series([1.5], TIMES[1:])),
         ('{"2020-01-01": 1, "2020-01-02": 2}', series([1, 2], pd.DatetimeIndex(["2020-01-01", "2020-01-02"]))),
         ('{"1577836800000": 1, "1577840400000": 2}', series([1, 2], TIMES.tz_convert(None))),
         ('{"0": 1, "1": 2}', series([1, 2])),
@@ -261,7 +264,15 @@ def test_what_json_cannot_express_is_said(kind: str, value: Any, sentence: str) 
     assert caught.value.stage == Stage.ENCODING_RESULTS_TO_JSON
 
 
-LABELS = st.sampled_from([("2020-01-01T00:00:00Z", "2020-01-01T00:00:00.5Z"), ("2020-01-01", "1", "a"), ("1", "2")])
+LABELS = st.sampled_from(
+    [
+        ("2020-01-01T00:00:00Z", "2020-01-01T00:00:00.5Z"),
+        ("2020-01-01T00:00:00+00:00", "2020-01-02T00:00:00+00:00"),
+        ("2020-01-01T00:00:00", "2020-01-02T00:00:00.5", "2020-01-02"),
+        ("2020-01-01", "1", "a"),
+        ("1", "2"),
+    ]
+)
 VALUES = st.none() | st.booleans() | st.integers(0, 9) | st.floats(0, 9)
 ENTRIES = LABELS.flatmap(lambda labels: st.lists(st.tuples(st.sampled_from(labels), VALUES), min_size=1))
 
