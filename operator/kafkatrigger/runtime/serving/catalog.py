@@ -7,7 +7,7 @@ import msgspec
 
 from kafkatrigger.api.frames import Revisions
 from kafkatrigger.runtime.transformations.execution import Library
-from kafkatrigger.runtime.transformations.model import Revision
+from kafkatrigger.runtime.transformations.model import Revision, from_json
 from kafkatrigger.runtime.transformations.problems import InvalidTransformation, UnknownTransformation
 
 log = logging.getLogger("kafkatrigger.runtime")
@@ -65,8 +65,8 @@ class Catalog:
 
     def _read(self, spec: bytes) -> Revision | None:
         try:
-            return msgspec.json.decode(spec, type=Revision)
-        except (msgspec.DecodeError, RecursionError) as error:
+            return from_json(spec)
+        except InvalidTransformation as error:
             self._note_unreadable(spec, str(error))
             return None
 

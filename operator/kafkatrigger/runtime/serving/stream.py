@@ -17,7 +17,7 @@ from kafkatrigger.runtime.serving.message_values import KAFKA, check_topic, job_
 from kafkatrigger.runtime.serving.requests import SIDE_BY_SIDE
 from kafkatrigger.runtime.transformations.data import parse
 from kafkatrigger.runtime.transformations.execution import Bindings, Library, check
-from kafkatrigger.runtime.transformations.model import DataType, Input, Revision
+from kafkatrigger.runtime.transformations.model import DataType, Input, Revision, from_json
 from kafkatrigger.runtime.transformations.plan import Plan
 from kafkatrigger.runtime.transformations.problems import InvalidData, InvalidTransformation, InvalidWiring
 from kafkatrigger.runtime.transformations.wiring import DIRECT, InputWiring, OutputWiring, Wiring
@@ -78,8 +78,8 @@ class StreamHandler:
 
 def _revision(spec: bytes) -> Revision:
     try:
-        return msgspec.json.decode(spec, type=Revision)
-    except (msgspec.DecodeError, RecursionError) as error:
+        return from_json(spec)
+    except InvalidTransformation as error:
         raise InvalidTransformation(f"a transformation that it is made of cannot be read: {error}") from None
 
 

@@ -143,6 +143,14 @@ class Revision(_Part, frozen=True):
         return bool(self.outputs) and all(each.type is DataType.PLOTLYJSON for each in self.outputs)
 
 
+def from_json(spec: bytes) -> Revision:
+    """The revision whose `spec` this is; InvalidTransformation that names the field."""
+    try:
+        return msgspec.json.decode(spec, type=Revision)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidTransformation(str(error)) from None
+
+
 def from_manifest(manifest: object, where: str) -> Revision:
     """The revision of a custom resource; InvalidTransformation that names the field."""
     if not isinstance(manifest, dict) or (manifest.get("apiVersion"), manifest.get("kind")) != (API_VERSION, KIND):
