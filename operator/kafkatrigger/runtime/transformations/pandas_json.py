@@ -105,7 +105,7 @@ def _are_missing(values: list[Any]) -> bool:
 
 
 def _usual_series(content: Any, options: Mapping[str, Any], values: list[Any]) -> pd.Series | None:
-    if not values or (options and options != _SPLIT) or (options and not isinstance(content, dict)):
+    if not values or (options and not (options == _SPLIT and isinstance(content, dict))):
         return None
     if isinstance(content, list):
         index, name = pd.RangeIndex(len(values)), None
@@ -180,10 +180,9 @@ def _in_utc(values: Any) -> Any:
     if values.dtype != "str" or not usual.ISO.fullmatch(next((each for each in values if isinstance(each, str)), "")):
         return values
     try:
-        times = pd.to_datetime(values, utc=True, format="ISO8601")
+        return pd.to_datetime(values, utc=True, format="ISO8601")
     except ValueError:
         return values
-    return times
 
 
 def _is_of_times(column: object) -> bool:
